@@ -1,0 +1,69 @@
+/**
+ * The contract between the extension host and the pipeline process, spoken over vscode-jsonrpc on the child's IPC
+ * channel. Data never travels here: results are a path to a trace.
+ */
+import { NotificationType, ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
+import type { Sampling, StageTimings } from '../trace/schema.ts';
+import type { FoveaErrorCode } from './errors.ts';
+
+export type { FoveaErrorCode };
+export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
+export const devices: readonly Device[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'];
+
+export interface AnalyzeRequest {
+  readonly imagePath: string;
+  readonly question: string;
+  readonly modelFolder: string;
+  /** Where the finished trace is to be written; a temporary file beside it is renamed at the end. */
+  readonly tracePath: string;
+  readonly maxNewTokens: number;
+  readonly sampling: Sampling;
+  readonly device: Device;
+  /** 0 lets the engine choose: one per physical core, at most 8. */
+  readonly threads: number;
+  /** Passed back in every `$/progress` of this request. */
+  readonly progressToken: string;
+}
+
+export interface AnalyzeResult {
+  readonly tracePath: string;
+  readonly traceBytes: number;
+  readonly answer: string;
+  readonly bundledModel: boolean;
+  readonly state: 'complete' | 'cancelled';
+  readonly ms: StageTimings;
+}
+
+export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'prefill' | 'decode' | 'write';
+
+export interface StageProgress {
+  readonly stage: Stage;
+  /** Units finished and in all within the stage: layers, or tokens when decoding. */
+  readonly done: number;
+  readonly total: number;
+  /** The answer so far, while decoding. */
+  readonly text?: string;
+}
+
+export interface PipelineError {
+  readonly code: FoveaErrorCode | 'internal';
+  readonly hint: string;
+}
+
+export interface PipelineStatus {
+  readonly pid: number;
+  readonly residentBytes: number;
+  /** Folder of the model whose weights are in memory. */
+  readonly loadedModel?: string;
+  readonly engine: string;
+  /** How many times weights were loaded since the process started. */
+  readonly loads: number;
+}
+
+/** Requests run one after the other; a second one reports `queued` until its turn. Cancellable. */
+export const analyzeRequest = new RequestType<AnalyzeRequest, AnalyzeResult, PipelineError>('fovea/analyze');
+export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
+/** Forgets the loaded model and gives its memory back. */
+export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');
+export const logNotification = new NotificationType<{ level: 'info' | 'warn' | 'error'; message: string }>('fovea/log');
+export const stageProgress = new ProgressType<StageProgress>();

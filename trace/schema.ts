@@ -1,0 +1,282 @@
+/**
+ * What a trace contains: the one place that lists its tensors (names, shapes, units) and the run's metadata.
+ * A trace is a safetensors file; `RunMetadata` is JSON under the key `fovea` of its `__metadata__`.
+ */
+
+export const schemaVersion = 1;
+export const traceExtension = '.fovea';
+
+/** Where a text token comes from. `system` is everything the chat template adds around the question. */
+export type TokenRole = 'bos' | 'system' | 'question' | 'generated';
+
+/** The groups that a row's attention is summed over, in the order of the last axis of `decoder.attention_mass`. */
+export const massGroups = ['image', 'bos', 'system', 'question', 'generated'] as const;
+export type MassGroup = (typeof massGroups)[number];
+
+export interface TokenAlternative {
+  readonly id: number;
+  readonly text: string;
+  /** Natural log of the model's own probability (before temperature and top-p). */
+  readonly logprob: number;
+}
+
+/** One text token of the sequence; the visual tokens are not listed, they are `visual.first … + visual.count`. */
+export interface TraceToken {
+  readonly id: number;
+  /** Decoded text, leading space kept; special tokens as written in the vocabulary. */
+  readonly text: string;
+  readonly role: TokenRole;
+  /** Position in the decoder's sequence, visual tokens counted. */
+  readonly position: number;
+  /** Generated tokens only: natural log of the probability the model gave this token. */
+  readonly logprob?: number;
+  /** Generated tokens only: the five most probable tokens, most probable first. */
+  readonly alternatives?: readonly TokenAlternative[];
+}
+
+/** Milliseconds, wall clock. `load` is 0 when the weights were already in memory. */
+export interface StageTimings {
+  readonly load: number;
+  readonly vision: number;
+  readonly prefill: number;
+  readonly decode: number;
+  readonly total: number;
+}
+
+export interface ModelDescription {
+  readonly name: string;
+  readonly folder: string;
+  /** True for the model that comes with Fovea, which knows rendered scenes only. */
+  readonly bundled: boolean;
+  readonly architecture: string;
+  readonly parameters: number;
+  /** Precision of the weights on disk, e.g. "F16". Arithmetic precision is in `engine`. */
+  readonly storedPrecision: string;
+  /** sha256 of config.json and of the header of every weight file, hex. */
+  readonly digest: string;
+  readonly vision: {
+    readonly layers: number;
+    readonly heads: number;
+    readonly hiddenSize: number;
+    /** Indices of the layers whose output the projector reads, 0-based; the embedding is -1. */
+    readonly featureLayers: readonly number[];
+    readonly selectStrategy: 'default' | 'full';
+  };
+  readonly decoder: {
+    readonly layers: number;
+    readonly heads: number;
+    readonly keyValueHeads: number;
+    readonly headSize: number;
+    readonly hiddenSize: number;
+    readonly vocabularySize: number;
+  };
+}
+
+export interface ImageDescription {
+  readonly name: string;
+  /** Absolute path at the time of the run; absent when the producer did not read a file. */
+  readonly path?: string;
+  /** sha256 of the file's bytes, hex: renamed and copied images still match. */
+  readonly digest: string;
+  readonly bytes: number;
+  readonly format: string;
+  /** Pixels after the EXIF orientation was applied. */
+  readonly width: number;
+  readonly height: number;
+  /** What was done to an unusual image, for the reader: "first of 12 frames", "CMYK converted to sRGB" … */
+  readonly notes: readonly string[];
+  /** MIME type of the bytes in `image.display`, and their pixel size. */
+  readonly display: { readonly mime: string; readonly width: number; readonly height: number };
+  /** Size in pixels of `image.input`. */
+  readonly input: { readonly width: number; readonly height: number };
+  /** The part of the oriented image that the input covers, in its pixels; beyond its edges where it was padded. */
+  readonly crop: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+}
+
+export interface VisualTokens {
+  /** Position of the first visual token in the decoder's sequence. */
+  readonly first: number;
+  readonly count: number;
+  /** Visual tokens before the first patch: 1 when the select strategy keeps CLS, else 0. */
+  readonly leading: number;
+  readonly grid: { readonly rows: number; readonly columns: number };
+}
+
+export type Sampling =
+  | { readonly mode: 'greedy' }
+  | { readonly mode: 'sample'; readonly temperature: number; readonly topP: number; readonly seed: number };
+
+export interface RunMetadata {
+  readonly schema: number;
+  readonly id: string;
+  /** ISO 8601. */
+  readonly created: string;
+  readonly status: { readonly state: 'complete' } | { readonly state: 'cancelled'; readonly after: string };
+  readonly producer: { readonly name: string; readonly version: string };
+  readonly engine: {
+    readonly name: string;
+    readonly version: string;
+    /** Execution provider, e.g. "cpu". */
+    readonly device: string;
+    readonly hardware: string;
+    readonly threads: number;
+    readonly arithmetic: string;
+  };
+  readonly model: ModelDescription;
+  /** The token-reduction method; "none" runs all visual tokens. */
+  readonly method: { readonly name: string; readonly parameters: Readonly<Record<string, number | string | boolean>> };
+  readonly image: ImageDescription;
+  readonly prompt: { readonly question: string; readonly text: string; readonly templateSource: string };
+  readonly generation: { readonly maxNewTokens: number; readonly sampling: Sampling; readonly stop: 'end-of-sequence' | 'length' | 'cancelled' };
+  readonly visual: VisualTokens;
+  /** All text tokens by position: first the prompt's, then the generated ones. */
+  readonly tokens: readonly TraceToken[];
+  /** How many of `tokens` belong to the prompt. */
+  readonly promptTokens: number;
+  /** The answer as text, special tokens and surrounding space removed. */
+  readonly answer: string;
+  readonly ms: StageTimings;
+  /** Precision of the attention tensors and the largest amount a probability row may miss its sum by because of it. */
+  readonly attention: { readonly precision: 'F16' | 'F32'; readonly sumTolerance: number };
+  /** Bytes of the key-value cache at the end of the run, as allocated. */
+  readonly keyValueCacheBytes: number;
+}
+
+export type TraceDtype = 'F32' | 'F16' | 'I32' | 'U8';
+/** A symbolic axis of a tensor; its length follows from the metadata, except `bytes`. */
+export type Axis =
+  | 'visionLayers'
+  | 'visionHeads'
+  | 'patches'
+  | 'rows'
+  | 'layers'
+  | 'heads'
+  | 'visualTokens'
+  | 'tokens'
+  | 'groups'
+  | 'inputHeight'
+  | 'inputWidth'
+  | 'channels'
+  | 'bytes';
+
+export interface TensorSpec {
+  readonly dtypes: readonly TraceDtype[];
+  readonly axes: readonly Axis[];
+  readonly required: boolean;
+  readonly unit: string;
+  readonly meaning: string;
+  /** Whether values are probabilities, so that validation may check their range. */
+  readonly probability: boolean;
+}
+
+/**
+ * A *row* is one run query of the decoder: row r belongs to `tokens[r]`, which predicts `tokens[r + 1]`. The last
+ * token is never fed back, so there are `tokens.length - 1` rows; the row that predicts token t is row t - 1.
+ */
+export const tensorSpecs = {
+  'image.input': {
+    dtypes: ['U8'],
+    axes: ['inputHeight', 'inputWidth', 'channels'],
+    required: true,
+    probability: false,
+    unit: 'sRGB, 0 to 255',
+    meaning: 'The pixels that the vision tower saw, before normalisation',
+  },
+  'image.display': {
+    dtypes: ['U8'],
+    axes: ['bytes'],
+    required: true,
+    probability: false,
+    unit: 'encoded image',
+    meaning: 'The oriented image for display, encoded as image.display.mime',
+  },
+  'vision.cls_attention': {
+    dtypes: ['F16', 'F32'],
+    axes: ['visionLayers', 'visionHeads', 'patches'],
+    required: true,
+    probability: true,
+    unit: 'probability',
+    meaning: 'Attention of CLS to every patch; with vision.cls_self_attention each row sums to 1',
+  },
+  'vision.cls_self_attention': {
+    dtypes: ['F32'],
+    axes: ['visionLayers', 'visionHeads'],
+    required: true,
+    probability: true,
+    unit: 'probability',
+    meaning: 'Attention of CLS to itself',
+  },
+  'vision.rollout': {
+    dtypes: ['F32'],
+    axes: ['visionLayers', 'patches'],
+    required: false,
+    probability: true,
+    unit: 'share of CLS',
+    meaning: 'Attention rollout (Abnar and Zuidema 2020) from CLS after this layer down to the patches, head mean, identity 0.5',
+  },
+  'decoder.attention_to_image': {
+    dtypes: ['F16', 'F32'],
+    axes: ['rows', 'layers', 'heads', 'visualTokens'],
+    required: true,
+    probability: true,
+    unit: 'probability',
+    meaning: 'Attention of a text token to every visual token',
+  },
+  'decoder.attention_to_text': {
+    dtypes: ['F16', 'F32'],
+    axes: ['rows', 'layers', 'tokens'],
+    required: true,
+    probability: true,
+    unit: 'probability',
+    meaning: 'Attention of a text token to every text token up to itself, mean over heads; 0 for later tokens',
+  },
+  'decoder.attention_mass': {
+    dtypes: ['F32'],
+    axes: ['rows', 'layers', 'heads', 'groups'],
+    required: true,
+    probability: true,
+    unit: 'probability',
+    meaning: 'Attention summed over image, bos, system, question, generated; sums to 1',
+  },
+} as const satisfies Record<string, TensorSpec>;
+
+export type TensorName = keyof typeof tensorSpecs;
+export const tensorNames = Object.keys(tensorSpecs) as TensorName[];
+
+/** The number of decoder rows recorded for a run with this many text tokens. */
+export function rowCount(metadata: Pick<RunMetadata, 'tokens'>): number {
+  return Math.max(0, metadata.tokens.length - 1);
+}
+
+/** The length of each axis as the metadata implies it; `undefined` where only the file knows (`bytes`). */
+export function axisLength(axis: Axis, metadata: RunMetadata): number | undefined {
+  const { model, visual, image } = metadata;
+  switch (axis) {
+    case 'visionLayers':
+      return model.vision.layers;
+    case 'visionHeads':
+      return model.vision.heads;
+    case 'patches':
+      return visual.grid.rows * visual.grid.columns;
+    case 'rows':
+      return rowCount(metadata);
+    case 'layers':
+      return model.decoder.layers;
+    case 'heads':
+      return model.decoder.heads;
+    case 'visualTokens':
+      return visual.count;
+    case 'tokens':
+      return metadata.tokens.length;
+    case 'groups':
+      return massGroups.length;
+    case 'inputHeight':
+      return image.input.height;
+    case 'inputWidth':
+      return image.input.width;
+    case 'channels':
+      return 3;
+    case 'bytes':
+      return undefined;
+  }
+}

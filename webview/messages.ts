@@ -1,0 +1,38 @@
+/** The contract between the panel (a webview) and its host. Both ends compile against it. */
+import type { RunMetadata, TensorName, TraceDtype } from '../trace/schema.ts';
+
+/** Half-open index range on one axis: [first, end). */
+export type AxisRange = readonly [first: number, end: number];
+
+export interface TensorShape {
+  readonly dtype: TraceDtype;
+  readonly shape: readonly number[];
+}
+
+/** What the panel asks for or reports. */
+export type ToHost =
+  /** Sent once the panel's script listens; the host answers with `run` or `failed`. */
+  | { readonly type: 'ready' }
+  /** One hyper-rectangle of one tensor; missing trailing ranges mean the whole axis. */
+  | { readonly type: 'slice'; readonly request: number; readonly tensor: TensorName; readonly ranges: readonly AxisRange[] }
+  | { readonly type: 'command'; readonly command: PanelCommand }
+  /** One line for the status bar: what is locked or hovered. */
+  | { readonly type: 'status'; readonly text: string }
+  | { readonly type: 'error'; readonly message: string };
+
+export type PanelCommand = 'askAgain' | 'chooseModel' | 'showLog';
+
+/** What the host sends. `data` is always a tightly sized Uint8Array in the tensor's own dtype, little-endian. */
+export type ToPanel =
+  | {
+      readonly type: 'run';
+      readonly metadata: RunMetadata;
+      readonly tensors: Readonly<Partial<Record<TensorName, TensorShape>>>;
+      /** False in an untrusted workspace: viewing works, running does not. */
+      readonly canRun: boolean;
+    }
+  | { readonly type: 'slice'; readonly request: number; readonly dtype: TraceDtype; readonly shape: readonly number[]; readonly data: Uint8Array }
+  | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
+  | { readonly type: 'failed'; readonly message: string; readonly hint: string }
+  /** A command of VS Code that acts on the panel, e.g. jump to a layer or head. */
+  | { readonly type: 'show'; readonly layer?: number; readonly head?: number };
