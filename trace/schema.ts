@@ -5,6 +5,9 @@
 
 export const schemaVersion = 1;
 export const traceExtension = '.fovea';
+/** The key of `__metadata__` that holds the run as JSON, and the value of "format" beside it. */
+export const metadataKey = 'fovea';
+export const formatName = 'fovea-trace';
 
 /** Where a text token comes from. `system` is everything the chat template adds around the question. */
 export type TokenRole = 'bos' | 'system' | 'question' | 'generated';
@@ -127,7 +130,11 @@ export interface RunMetadata {
   readonly method: { readonly name: string; readonly parameters: Readonly<Record<string, number | string | boolean>> };
   readonly image: ImageDescription;
   readonly prompt: { readonly question: string; readonly text: string; readonly templateSource: string };
-  readonly generation: { readonly maxNewTokens: number; readonly sampling: Sampling; readonly stop: 'end-of-sequence' | 'length' | 'cancelled' };
+  readonly generation: {
+    readonly maxNewTokens: number;
+    readonly sampling: Sampling;
+    readonly stop: 'end-of-sequence' | 'length' | 'cancelled';
+  };
   readonly visual: VisualTokens;
   /** All text tokens by position: first the prompt's, then the generated ones. */
   readonly tokens: readonly TraceToken[];
@@ -212,7 +219,8 @@ export const tensorSpecs = {
     required: false,
     probability: true,
     unit: 'share of CLS',
-    meaning: 'Attention rollout (Abnar and Zuidema 2020) from CLS after this layer down to the patches, head mean, identity 0.5',
+    meaning:
+      'Attention rollout (Abnar and Zuidema 2020) from CLS after this layer down to the patches, head mean, identity 0.5',
   },
   'decoder.attention_to_image': {
     dtypes: ['F16', 'F32'],

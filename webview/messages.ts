@@ -14,7 +14,12 @@ export type ToHost =
   /** Sent once the panel's script listens; the host answers with `run` or `failed`. */
   | { readonly type: 'ready' }
   /** One hyper-rectangle of one tensor; missing trailing ranges mean the whole axis. */
-  | { readonly type: 'slice'; readonly request: number; readonly tensor: TensorName; readonly ranges: readonly AxisRange[] }
+  | {
+      readonly type: 'slice';
+      readonly request: number;
+      readonly tensor: TensorName;
+      readonly ranges: readonly AxisRange[];
+    }
   | { readonly type: 'command'; readonly command: PanelCommand }
   /** One line for the status bar: what is locked or hovered. */
   | { readonly type: 'status'; readonly text: string }
@@ -31,7 +36,13 @@ export type ToPanel =
       /** False in an untrusted workspace: viewing works, running does not. */
       readonly canRun: boolean;
     }
-  | { readonly type: 'slice'; readonly request: number; readonly dtype: TraceDtype; readonly shape: readonly number[]; readonly data: Uint8Array }
+  | {
+      readonly type: 'slice';
+      readonly request: number;
+      readonly dtype: TraceDtype;
+      readonly shape: readonly number[];
+      readonly data: Uint8Array;
+    }
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
   /** A command of VS Code that acts on the panel, e.g. jump to a layer or head. */
