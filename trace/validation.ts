@@ -2,6 +2,7 @@ import { TraceError } from './errors.ts';
 import { isRecord, type TensorEntry } from './safetensors.ts';
 import {
   axisLength,
+  metadataKey,
   schemaVersion,
   tensorNames,
   tensorSpecs,
