@@ -1,0 +1,242 @@
+import type { AnalyzeRequest, AnalyzeResult, PipelineStatus, StageProgress } from '../../native/rpc.ts';
+import type { Clock } from './clock.ts';
+import { CrashGuard } from './crash-guard.ts';
+import { crashed, howItEnded, PipelineFailure, refused, type ProcessEnd } from './failure.ts';
+import type { PipelineProcess } from './process.ts';
+import { Turns } from './turns.ts';
+
+/** After Cancel the child is read to between two layers; one that is silent for longer is stuck and killed. */
+const cancelGraceMilliseconds = 1_500;
+/** A child that is writing what it computed has heard the Cancel; a large trace takes a while. */
+const writeGraceMilliseconds = 15_000;
+
+export interface PipelineLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export type PipelineState =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'idle'; readonly pid: number | undefined; readonly status?: PipelineStatus }
+  | { readonly kind: 'running'; readonly request: PipelineRequest; readonly progress: StageProgress };
+
+export type PipelineRequest = Omit<AnalyzeRequest, 'progressToken'>;
+
+/** A cancelled run has a result when enough was computed to write a trace of it. */
+export type AnalyzeOutcome =
+  | { readonly kind: 'finished'; readonly result: AnalyzeResult }
+  | { readonly kind: 'cancelled'; readonly result?: AnalyzeResult };
+
+export interface PipelineClientOptions {
+  readonly serverPath: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: PipelineLog;
+  readonly clock: Clock;
+  /** Read each time a run ends; 0 keeps the process until the client is disposed. */
+  readonly idleMilliseconds: () => number;
+}
+
+/**
+ * The host's side of the pipeline: starts its process when first needed, sends one request at a time (killing a stuck
+ * process must not take a second run with it), stops it when idle and replaces it when it dies.
+ */
+export class PipelineClient {
+  private process: PipelineProcess | undefined;
+  private readonly turns = new Turns();
+  private readonly crashes: CrashGuard;
+  private readonly stateListeners = new Set<(state: PipelineState) => void>();
+  private readonly disposed = new AbortController();
+  private currentState: PipelineState = { kind: 'stopped' };
+  private forgetIdleStop: (() => void) | undefined;
+  private runs = 0;
+
+  constructor(private readonly options: PipelineClientOptions) {
+    this.crashes = new CrashGuard(options.clock);
+  }
+
+  get state(): PipelineState {
+    return this.currentState;
+  }
+
+  onDidChangeState(listener: (state: PipelineState) => void): { dispose(): void } {
+    this.stateListeners.add(listener);
+    return { dispose: () => this.stateListeners.delete(listener) };
+  }
+
+  /**
+   * Runs one analysis after those asked for before it.
+   * @param signal aborted to cancel; the promise then resolves within about 1.5 s, or when the child wrote its part
+   * @throws PipelineFailure
+   */
+  async analyze(
+    request: PipelineRequest,
+    onProgress: (progress: StageProgress) => void,
+    signal: AbortSignal,
+  ): Promise<AnalyzeOutcome> {
+    const stop = AbortSignal.any([signal, this.disposed.signal]);
+    this.forgetIdleStop?.();
+    if (this.turns.busy) onProgress({ stage: 'queued', done: 0, total: 0 });
+    const endTurn = await this.turns.take(stop);
+    if (!endTurn) return { kind: 'cancelled' };
+    try {
+      return await this.run(request, onProgress, stop);
+    } finally {
+      endTurn();
+      this.stopWhenIdle();
+    }
+  }
+
+  /** Kills the process, and with it a running request, which ends as cancelled. The next request starts afresh. */
+  async restart(): Promise<void> {
+    this.crashes.forget();
+    await this.stop();
+  }
+
+  /** Applies a changed idle time to a process that is idle now. */
+  idleTimeChanged(): void {
+    this.stopWhenIdle();
+  }
+
+  dispose(): void {
+    this.disposed.abort();
+    this.forgetIdleStop?.();
+    this.stateListeners.clear();
+    this.process?.kill();
+    this.process = undefined;
+  }
+
+  private async run(
+    request: PipelineRequest,
+    onProgress: (progress: StageProgress) => void,
+    signal: AbortSignal,
+  ): Promise<AnalyzeOutcome> {
+    const child = await this.running();
+    let stage: StageProgress['stage'] = 'load';
+    const grace = this.killWhenSilent(child, () => stage, signal);
+    const report = (progress: StageProgress): void => {
+      stage = progress.stage;
+      if (stage === 'write') grace.extend();
+      this.setState({ kind: 'running', request, progress });
+      onProgress(progress);
+    };
+    this.setState({ kind: 'running', request, progress: { stage, done: 0, total: 0 } });
+    const progressToken = `run-${++this.runs}`;
+    try {
+      const answer = child.analyze({ ...request, progressToken }, report, signal);
+      const first = await Promise.race([answer, child.ended]);
+      if ('stderrTail' in first) {
+        if (signal.aborted || child.killed) return { kind: 'cancelled' };
+        throw crashed(first);
+      }
+      this.becomeIdle(child);
+      return first.state === 'cancelled' ? { kind: 'cancelled', result: first } : { kind: 'finished', result: first };
+    } catch (error) {
+      this.becomeIdle(child);
+      if (error instanceof PipelineFailure && error.detail.kind === 'reported' && error.detail.code === 'cancelled') {
+        return { kind: 'cancelled' };
+      }
+      throw error;
+    } finally {
+      grace.dispose();
+    }
+  }
+
+  /** @throws PipelineFailure of kind `refused` after too many crashes */
+  private async running(): Promise<PipelineProcess> {
+    if (this.process?.connected) return this.process;
+    await this.process?.ended;
+    if (this.crashes.refusedFor > 0) throw refused(this.crashes.refusedFor);
+    // Loaded on demand: an extension host that only views traces needs no RPC.
+    const { PipelineProcess } = await import('./process.ts');
+    const { serverPath, environment, log } = this.options;
+    const child = new PipelineProcess({ serverPath, environment, log });
+    this.process = child;
+    if (this.disposed.signal.aborted) child.kill();
+    log.info(`Pipeline started (process ${child.pid ?? 'unknown'}).`);
+    void child.ended.then(end => {
+      this.processEnded(child, end);
+    });
+    return child;
+  }
+
+  private processEnded(child: PipelineProcess, end: ProcessEnd): void {
+    if (child.killed) this.options.log.info(`Pipeline stopped (process ${child.pid ?? 'unknown'}).`);
+    else {
+      this.crashes.record();
+      this.options.log.error(`Pipeline ended unexpectedly (process ${child.pid ?? 'unknown'}, ${howItEnded(end)}).`);
+    }
+    if (this.process !== child) return;
+    this.process = undefined;
+    this.setState({ kind: 'stopped' });
+  }
+
+  private killWhenSilent(child: PipelineProcess, stage: () => StageProgress['stage'], signal: AbortSignal): Grace {
+    const { clock, log } = this.options;
+    let forget: (() => void) | undefined;
+    const killAfter = (milliseconds: number): void => {
+      forget?.();
+      forget = clock.after(milliseconds, () => {
+        log.warn(`The pipeline did not answer ${milliseconds / 1000} s after Cancel and is killed.`);
+        child.kill();
+      });
+    };
+    const start = (): void => {
+      killAfter(stage() === 'write' ? writeGraceMilliseconds : cancelGraceMilliseconds);
+    };
+    signal.addEventListener('abort', start, { once: true });
+    if (signal.aborted) start();
+    return {
+      extend: () => {
+        if (signal.aborted) killAfter(writeGraceMilliseconds);
+      },
+      dispose: () => {
+        signal.removeEventListener('abort', start);
+        forget?.();
+      },
+    };
+  }
+
+  private becomeIdle(child: PipelineProcess): void {
+    if (this.process !== child || !child.connected) return;
+    this.setState({ kind: 'idle', pid: child.pid });
+    child.status().then(
+      status => {
+        if (this.process === child && this.currentState.kind === 'idle') {
+          this.setState({ kind: 'idle', pid: child.pid, status });
+        }
+      },
+      (error: unknown) => {
+        this.options.log.warn(`The pipeline did not tell its status: ${String(error)}`);
+      },
+    );
+  }
+
+  private stopWhenIdle(): void {
+    this.forgetIdleStop?.();
+    const milliseconds = this.options.idleMilliseconds();
+    if (!this.process || this.turns.busy || milliseconds <= 0) return;
+    this.forgetIdleStop = this.options.clock.after(milliseconds, () => {
+      this.options.log.info('The pipeline was idle; its memory is given back.');
+      void this.stop();
+    });
+  }
+
+  private async stop(): Promise<void> {
+    this.forgetIdleStop?.();
+    const child = this.process;
+    child?.kill();
+    await child?.ended;
+  }
+
+  private setState(state: PipelineState): void {
+    this.currentState = state;
+    for (const listener of this.stateListeners) listener(state);
+  }
+}
+
+/** Counts down after Cancel. */
+interface Grace {
+  extend(): void;
+  dispose(): void;
+}
