@@ -37,6 +37,8 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       // With noUncheckedIndexedAccess, `!` is how a numeric loop says that its index is in range.
       '@typescript-eslint/no-non-null-assertion': 'off',
+      // `const { one: _, ...rest }` is how a property is left out.
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true, argsIgnorePattern: '^_' }],
       'max-lines': ['error', 400],
       eqeqeq: 'error',
       'no-console': 'error',

@@ -110,7 +110,10 @@ for (const name of variants) {
         const keys = lastGolden.shape[2]!;
         decoded.rows.forEach((row, layer) => {
           const expectedRow = lastGolden.data.subarray(layer * heads * keys, (layer + 1) * heads * keys);
-          attentionDifference = Math.max(attentionDifference, largestDifference(row.meanOverHeads, headMean(expectedRow, heads)));
+          attentionDifference = Math.max(
+            attentionDifference,
+            largestDifference(row.meanOverHeads, headMean(expectedRow, heads)),
+          );
         });
       }
     }
