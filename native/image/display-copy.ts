@@ -1,0 +1,35 @@
+/** The picture that the views show: oriented, of moderate size, independent of the user's file. */
+import sharp from 'sharp';
+import type { RgbImage } from './preprocess.ts';
+
+export interface DisplayCopy {
+  readonly bytes: Uint8Array;
+  readonly mime: 'image/png' | 'image/webp';
+  readonly width: number;
+  readonly height: number;
+}
+
+const longestSide = 2048;
+/** A picture whose PNG is no larger is stored without loss: patches are looked at closely. */
+const losslessBytes = 300_000;
+/** Above this, PNG is not even tried: only nearly empty pictures would fit. */
+const losslessPixels = 2_000_000;
+const webpQuality = 90;
+
+/** Never enlarged; PNG where that is small, else WebP. */
+export async function makeDisplayCopy(image: RgbImage): Promise<DisplayCopy> {
+  const factor = Math.min(1, longestSide / Math.max(image.width, image.height));
+  const width = Math.max(1, Math.round(image.width * factor));
+  const height = Math.max(1, Math.round(image.height * factor));
+  const picture = sharp(image.rgb, {
+    raw: { width: image.width, height: image.height, channels: 3 },
+    limitInputPixels: false,
+  });
+  if (factor < 1) picture.resize(width, height, { fit: 'fill' });
+  if (width * height <= losslessPixels) {
+    const png = await picture.clone().png().toBuffer();
+    if (png.length <= losslessBytes) return { bytes: png, mime: 'image/png', width, height };
+  }
+  const webp = await picture.webp({ quality: webpQuality }).toBuffer();
+  return { bytes: webp, mime: 'image/webp', width, height };
+}
