@@ -233,7 +233,7 @@ export async function setupPackages() {
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await setup().catch(error => {
+  await (process.argv.includes('--packages') ? setupPackages() : setup()).catch(error => {
     console.error(`fovea: ${error.message}`);
     process.exitCode = 1;
   });
