@@ -155,7 +155,7 @@ function byteAlphabet(): ReadonlyMap<string, number> {
 
 /** `<0xE2><0x9C>` for a byte-level piece; anything else stays. */
 function showBytes(piece: string): string {
-  const bytes = [...piece].map(letter => byteAlphabet().get(letter));
+  const bytes = Array.from(piece, letter => byteAlphabet().get(letter));
   if (/^<0x[0-9A-F]{2}>$/.test(piece) || bytes.some(byte => byte === undefined)) return piece;
   return bytes.map(byte => `<0x${byte!.toString(16).toUpperCase().padStart(2, '0')}>`).join('');
 }
