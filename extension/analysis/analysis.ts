@@ -1,0 +1,181 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { background } from '../background.ts';
+import { isImageFile } from '../image-files.ts';
+import { showFailure, type Remedy } from './failure-notice.ts';
+import { pickImage } from './image-picker.ts';
+import { QuestionPicker } from './question-picker.ts';
+import { runAnalysis, type RunServices } from './run.ts';
+
+const lastRunKey = 'lastRun';
+
+interface LastRun {
+  readonly image: string;
+  readonly question: string;
+}
+
+export interface AnalysisServices extends RunServices {
+  readonly context: vscode.ExtensionContext;
+  readonly log: vscode.LogOutputChannel;
+  /** The image of the trace that is open in the active editor, or of the trace at this address. */
+  readonly imageOfTrace: (trace?: vscode.Uri) => vscode.Uri | undefined;
+  readonly openTrace: (trace: vscode.Uri) => Promise<void>;
+}
+
+/** The flow from an image and a question to an open trace. */
+export class Analysis {
+  private readonly questions: QuestionPicker;
+
+  constructor(private readonly services: AnalysisServices) {
+    this.questions = new QuestionPicker(services.context.workspaceState);
+  }
+
+  /**
+   * @param image asked for when missing, e.g. from the command palette
+   * @param question a text when called by other code; the Explorer passes its whole selection here instead
+   * @returns the finished traces
+   */
+  async analyzeImage(image?: unknown, question?: unknown): Promise<vscode.Uri[]> {
+    if (!trusted()) return [];
+    const images = await this.imagesFrom(image, question);
+    const first = images[0];
+    if (!first) return [];
+    const name = images.length === 1 ? path.basename(first.fsPath) : vscode.l10n.t('{0} images', images.length);
+    const asked =
+      typeof question === 'string' && question.trim() !== '' ? question.trim() : await this.questions.ask(name);
+    return asked === undefined ? [] : this.analyzeAll(images, asked);
+  }
+
+  /** Asks another question about the image of a trace, or of the last run. */
+  async askAgain(trace?: unknown): Promise<vscode.Uri[]> {
+    const image = this.services.imageOfTrace(trace instanceof vscode.Uri ? trace : undefined) ?? this.lastImage();
+    if (!image) return this.analyzeImage();
+    if (await exists(image)) return this.analyzeImage(image);
+    const choose = vscode.l10n.t('Choose Image…');
+    const answer = await vscode.window.showWarningMessage(
+      vscode.l10n.t('The image of this run is no longer at {0}. Choose where it is now.', image.fsPath),
+      choose,
+    );
+    return answer === choose ? this.analyzeImage() : [];
+  }
+
+  private async imagesFrom(image: unknown, selection: unknown): Promise<vscode.Uri[]> {
+    if (!(image instanceof vscode.Uri)) {
+      const picked = await pickImage(this.services.context.extensionUri);
+      return picked ? onDisk([picked]) : [];
+    }
+    const selected: unknown[] = Array.isArray(selection) ? selection : [];
+    const images = selected.filter((uri): uri is vscode.Uri => uri instanceof vscode.Uri && isImageFile(uri.path));
+    return onDisk(images.length > 1 ? images : [image]);
+  }
+
+  private async analyzeAll(images: readonly vscode.Uri[], question: string): Promise<vscode.Uri[]> {
+    const traces: vscode.Uri[] = [];
+    for (const image of images) {
+      const trace = await this.analyzeOne(image, question);
+      if (!trace) break;
+      traces.push(trace);
+    }
+    return traces;
+  }
+
+  /** @returns undefined when the run failed or was cancelled; the user has been told */
+  private async analyzeOne(image: vscode.Uri, question: string): Promise<vscode.Uri | undefined> {
+    const { context, log, openTrace } = this.services;
+    const run: LastRun = { image: image.toString(), question };
+    await context.workspaceState.update(lastRunKey, run);
+    log.info(`Analyzing ${image.fsPath}: ${question}`);
+    try {
+      const outcome = await runAnalysis(this.services, image, question);
+      if (outcome.kind === 'finished') {
+        const { tracePath, answer, ms } = outcome.result;
+        log.info(`Answer after ${Math.round(ms.total)} ms: ${answer} (${tracePath})`);
+        const trace = vscode.Uri.file(tracePath);
+        await openTrace(trace);
+        return trace;
+      }
+      log.info('Cancelled.');
+      if (outcome.result) background(this.offerPartial(vscode.Uri.file(outcome.result.tracePath)), log);
+    } catch (error) {
+      log.error(error instanceof Error ? error : String(error));
+      background(this.offerRemedies(error, image, question), log);
+    }
+    return undefined;
+  }
+
+  private async offerPartial(trace: vscode.Uri): Promise<void> {
+    const open = vscode.l10n.t('Open What Was Computed');
+    const message = vscode.l10n.t('The analysis was cancelled. What it computed until then was kept.');
+    if ((await vscode.window.showInformationMessage(message, open)) === open) await this.services.openTrace(trace);
+  }
+
+  private async offerRemedies(error: unknown, image: vscode.Uri, question: string): Promise<void> {
+    const remedy = await showFailure(error);
+    if (remedy !== undefined) await this.apply(remedy, image, question);
+  }
+
+  private async apply(remedy: Remedy, image: vscode.Uri, question: string): Promise<void> {
+    switch (remedy) {
+      case 'tryAgain':
+        await this.analyzeImage(image, question);
+        break;
+      case 'askAgain':
+        await this.analyzeImage(image);
+        break;
+      case 'showLog':
+        this.services.log.show(true);
+        break;
+      case 'chooseModel':
+        await vscode.commands.executeCommand('fovea.chooseModel');
+        break;
+      case 'restartPipeline':
+        await vscode.commands.executeCommand('fovea.restartPipeline');
+        break;
+      case 'chooseDevice':
+        await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.device');
+        break;
+      case 'chooseFolder':
+        await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.runs.folder');
+        break;
+    }
+  }
+
+  private lastImage(): vscode.Uri | undefined {
+    const last = this.services.context.workspaceState.get<Partial<LastRun>>(lastRunKey);
+    return typeof last?.image === 'string' ? vscode.Uri.parse(last.image) : undefined;
+  }
+}
+
+/** Menus hide what cannot run, but other extensions and keybindings may still call a command. */
+export function trusted(): boolean {
+  if (vscode.workspace.isTrusted) return true;
+  const manage = vscode.l10n.t('Manage Workspace Trust');
+  void vscode.window
+    .showWarningMessage(
+      vscode.l10n.t('Running a model needs a trusted workspace. Viewing traces works without.'),
+      manage,
+    )
+    .then(answer => (answer === manage ? vscode.commands.executeCommand('workbench.trust.manage') : undefined));
+  return false;
+}
+
+function onDisk(images: readonly vscode.Uri[]): vscode.Uri[] {
+  const elsewhere = images.find(({ scheme }) => scheme !== 'file');
+  if (!elsewhere) return [...images];
+  void vscode.window.showWarningMessage(
+    vscode.l10n.t(
+      '{0} is not a file on this machine. Save a copy to a folder and analyze that.',
+      path.posix.basename(elsewhere.path),
+    ),
+  );
+  return [];
+}
+
+async function exists(uri: vscode.Uri): Promise<boolean> {
+  try {
+    await vscode.workspace.fs.stat(uri);
+    return true;
+  } catch {
+    return false;
+  }
+}

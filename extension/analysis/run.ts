@@ -1,0 +1,63 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { AnalyzeOutcome, PipelineClient } from '../pipeline/client.ts';
+import { Settings } from '../settings/settings.ts';
+import { fractionDone } from './progress.ts';
+import type { RunFolder } from './run-folder.ts';
+import { stageSentence } from './stage-words.ts';
+
+export interface RunServices {
+  readonly pipeline: PipelineClient;
+  readonly runs: RunFolder;
+  readonly bundledModel: vscode.Uri;
+}
+
+/**
+ * Runs the model on one image with a cancellable progress notification.
+ * @throws PipelineFailure, and errors of the file system
+ */
+export async function runAnalysis(services: RunServices, image: vscode.Uri, question: string): Promise<AnalyzeOutcome> {
+  const settings = new Settings(image);
+  const file = await services.runs.reserve(image);
+  try {
+    return await vscode.window.withProgress(
+      {
+        location: vscode.ProgressLocation.Notification,
+        title: vscode.l10n.t('Fovea: {0}', path.basename(image.fsPath)),
+        cancellable: true,
+      },
+      async (notification, token) => {
+        const control = new AbortController();
+        const subscription = token.onCancellationRequested(() => {
+          control.abort();
+        });
+        let shown = 0;
+        try {
+          const request = {
+            imagePath: image.fsPath,
+            question,
+            modelFolder: settings.modelFolder ?? services.bundledModel.fsPath,
+            tracePath: file.trace.fsPath,
+            maxNewTokens: settings.maxNewTokens,
+            sampling: settings.sampling,
+            device: settings.device,
+            threads: settings.threads,
+          };
+          return await services.pipeline.analyze(
+            request,
+            progress => {
+              const percent = 100 * fractionDone(progress);
+              notification.report({ message: stageSentence(progress), increment: Math.max(0, percent - shown) });
+              shown = Math.max(shown, percent);
+            },
+            control.signal,
+          );
+        } finally {
+          subscription.dispose();
+        }
+      },
+    );
+  } finally {
+    await file.dispose();
+  }
+}

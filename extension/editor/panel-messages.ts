@@ -1,0 +1,60 @@
+import { tensorNames, type TensorName } from '../../trace/schema.ts';
+import type { AxisRange, PanelCommand, ToHost } from '../../webview/messages.ts';
+
+const commands: Readonly<Record<PanelCommand, true>> = { askAgain: true, chooseModel: true, showLog: true };
+const mostAxes = 8;
+const longestText = 500;
+
+/** What came from the webview, if it is a message of the contract; undefined otherwise. */
+export function parseToHost(value: unknown): ToHost | undefined {
+  if (!isRecord(value)) return undefined;
+  switch (value['type']) {
+    case 'ready':
+      return { type: 'ready' };
+    case 'slice':
+      return parseSlice(value);
+    case 'command': {
+      const command = value['command'];
+      return isCommand(command) ? { type: 'command', command } : undefined;
+    }
+    case 'status': {
+      const text = value['text'];
+      return typeof text === 'string' ? { type: 'status', text: text.slice(0, longestText) } : undefined;
+    }
+    case 'error': {
+      const message = value['message'];
+      return typeof message === 'string' ? { type: 'error', message: message.slice(0, longestText * 8) } : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function parseSlice(value: Readonly<Record<string, unknown>>): ToHost | undefined {
+  const { request, tensor, ranges } = value;
+  if (!isIndex(request) || !isTensorName(tensor) || !Array.isArray(ranges) || ranges.length > mostAxes)
+    return undefined;
+  return ranges.every(isRange) ? { type: 'slice', request, tensor, ranges } : undefined;
+}
+
+function isRange(value: unknown): value is AxisRange {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [first, end] = value as unknown[];
+  return isIndex(first) && isIndex(end) && first <= end;
+}
+
+function isIndex(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isTensorName(value: unknown): value is TensorName {
+  return (tensorNames as readonly unknown[]).includes(value);
+}
+
+function isCommand(value: unknown): value is PanelCommand {
+  return typeof value === 'string' && Object.hasOwn(commands, value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

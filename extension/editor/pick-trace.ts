@@ -1,0 +1,75 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { traceExtension } from '../../trace/schema.ts';
+import { openTrace } from './trace-document.ts';
+
+const mostTraces = 50;
+
+interface TraceItem extends vscode.QuickPickItem {
+  readonly trace?: vscode.Uri;
+}
+
+/** Lets the user choose among the newest runs, the traces in the workspace, and any file. */
+export async function pickTrace(runsFolder: vscode.Uri): Promise<vscode.Uri | undefined> {
+  const chosen = await vscode.window.showQuickPick(traceItems(runsFolder), {
+    title: vscode.l10n.t('Open Trace'),
+    placeHolder: vscode.l10n.t('Choose a run'),
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
+  if (!chosen) return undefined;
+  if (chosen.trace) return chosen.trace;
+  const picked = await vscode.window.showOpenDialog({
+    title: vscode.l10n.t('Open Trace'),
+    filters: { [vscode.l10n.t('Fovea Traces')]: [traceExtension.slice(1)] },
+  });
+  return picked?.[0];
+}
+
+async function traceItems(runsFolder: vscode.Uri): Promise<TraceItem[]> {
+  const found = await Promise.all([
+    tracesIn(runsFolder),
+    vscode.workspace.findFiles(`**/*${traceExtension}`, '**/node_modules/**', mostTraces),
+  ]);
+  const unique = new Map(found.flat().map(uri => [uri.toString(), uri]));
+  const dated = await Promise.all([...unique.values()].map(async uri => ({ uri, modified: await modified(uri) })));
+  const newest = dated.sort((a, b) => b.modified - a.modified).slice(0, mostTraces);
+  return [
+    ...(await Promise.all(newest.map(async ({ uri, modified }) => describe(uri, modified)))),
+    { label: '', kind: vscode.QuickPickItemKind.Separator },
+    { label: vscode.l10n.t('$(folder-opened) Browse…'), alwaysShow: true },
+  ];
+}
+
+async function tracesIn(folder: vscode.Uri): Promise<vscode.Uri[]> {
+  try {
+    const entries = await vscode.workspace.fs.readDirectory(folder);
+    return entries.filter(([name]) => name.endsWith(traceExtension)).map(([name]) => vscode.Uri.joinPath(folder, name));
+  } catch {
+    // No run yet, so no folder.
+    return [];
+  }
+}
+
+async function modified(uri: vscode.Uri): Promise<number> {
+  try {
+    return (await vscode.workspace.fs.stat(uri)).mtime;
+  } catch {
+    return 0;
+  }
+}
+
+async function describe(trace: vscode.Uri, modified: number): Promise<TraceItem> {
+  const label = path.posix.basename(trace.path, traceExtension);
+  const description = new Date(modified).toLocaleString(vscode.env.language);
+  // Elsewhere the whole file would be fetched for one line.
+  if (trace.scheme !== 'file') return { label, description, trace };
+  try {
+    const reader = await openTrace(trace);
+    const { prompt, answer } = reader.metadata;
+    await reader.close();
+    return { label, description, detail: `${prompt.question} → ${answer}`, trace };
+  } catch {
+    return { label, description, detail: vscode.l10n.t('cannot be read'), trace };
+  }
+}

@@ -1,0 +1,102 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { TraceReader } from '../../trace/reader.ts';
+import { background } from '../background.ts';
+import { traceProblem, type TraceProblem } from './trace-problem.ts';
+
+export type TraceContent =
+  | { readonly kind: 'open'; readonly reader: TraceReader }
+  | { readonly kind: 'unreadable'; readonly problem: TraceProblem };
+
+/** Several events come for one write; the file is read when they pause. */
+const settleMilliseconds = 150;
+
+/** A trace that is open in one or more editors; follows the file when it is written again. */
+export class TraceDocument implements vscode.CustomDocument {
+  private readonly changed = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.changed.event;
+  private readonly watcher: vscode.FileSystemWatcher;
+  private reloadTimer: NodeJS.Timeout | undefined;
+  private disposed = false;
+
+  private constructor(
+    readonly uri: vscode.Uri,
+    private current: TraceContent,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
+    const folder = vscode.Uri.joinPath(uri, '..');
+    this.watcher = vscode.workspace.createFileSystemWatcher(
+      new vscode.RelativePattern(folder, globLiteral(path.posix.basename(uri.path))),
+    );
+    this.watcher.onDidChange(() => {
+      this.scheduleReload();
+    });
+    this.watcher.onDidCreate(() => {
+      this.scheduleReload();
+    });
+  }
+
+  static async open(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceDocument> {
+    return new TraceDocument(uri, await read(uri, log), log);
+  }
+
+  get content(): TraceContent {
+    return this.current;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    clearTimeout(this.reloadTimer);
+    this.watcher.dispose();
+    this.changed.dispose();
+    this.close(this.current);
+  }
+
+  private scheduleReload(): void {
+    clearTimeout(this.reloadTimer);
+    this.reloadTimer = setTimeout(() => {
+      background(this.reload(), this.log);
+    }, settleMilliseconds);
+  }
+
+  private async reload(): Promise<void> {
+    const next = await read(this.uri, this.log);
+    if (this.disposed) {
+      this.close(next);
+      return;
+    }
+    const previous = this.current;
+    this.current = next;
+    this.changed.fire();
+    this.close(previous);
+  }
+
+  private close(content: TraceContent): void {
+    if (content.kind === 'open') background(content.reader.close(), this.log);
+  }
+}
+
+/** Opens a trace wherever it lies. @throws TraceError, errors of the file system */
+export async function openTrace(uri: vscode.Uri): Promise<TraceReader> {
+  // Loaded on demand: activation does not wait for it.
+  if (uri.scheme === 'file') return (await import('../../trace/file.ts')).openTraceFile(uri.fsPath);
+  const [{ TraceReader }, { openBytes }] = await Promise.all([
+    import('../../trace/reader.ts'),
+    import('./byte-source.ts'),
+  ]);
+  return TraceReader.open(await openBytes(uri));
+}
+
+async function read(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceContent> {
+  try {
+    return { kind: 'open', reader: await openTrace(uri) };
+  } catch (error) {
+    log.warn(`${uri.toString(true)}: ${error instanceof Error ? error.message : String(error)}`);
+    return { kind: 'unreadable', problem: traceProblem(error) };
+  }
+}
+
+/** A file name as a glob pattern that matches only itself. */
+function globLiteral(name: string): string {
+  return name.replace(/[[\]{}*?]/g, '[$&]');
+}

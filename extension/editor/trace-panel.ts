@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { PanelCommand, ToHost, ToPanel } from '../../webview/messages.ts';
+import { background } from '../background.ts';
+import { panelHtml } from './panel-html.ts';
+import { parseToHost } from './panel-messages.ts';
+import type { TraceDocument } from './trace-document.ts';
+
+export interface PanelServices {
+  readonly extensionUri: vscode.Uri;
+  readonly log: vscode.LogOutputChannel;
+  readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
+  /** Called when this panel's line for the status bar changes. */
+  readonly statusChanged: () => void;
+}
+
+/** One editor that shows a trace: answers the webview's messages. */
+export class TracePanel {
+  /** What is locked or hovered, for the status bar. */
+  status = '';
+  private listening = false;
+  private readonly subscriptions: vscode.Disposable[];
+
+  constructor(
+    readonly document: TraceDocument,
+    private readonly panel: vscode.WebviewPanel,
+    private readonly services: PanelServices,
+  ) {
+    const { webview } = panel;
+    const folder = vscode.Uri.joinPath(services.extensionUri, 'dist', 'webview');
+    webview.options = { enableScripts: true, localResourceRoots: [folder] };
+    this.subscriptions = [
+      webview.onDidReceiveMessage((message: unknown) => {
+        background(this.receive(message), services.log);
+      }),
+      document.onDidChange(() => {
+        background(this.showDocument(), services.log);
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => {
+        background(this.showDocument(), services.log);
+      }),
+      panel.onDidDispose(() => {
+        vscode.Disposable.from(...this.subscriptions).dispose();
+      }),
+    ];
+    webview.html = panelHtml({
+      cspSource: webview.cspSource,
+      script: webview.asWebviewUri(vscode.Uri.joinPath(folder, 'main.js')).toString(),
+      style: webview.asWebviewUri(vscode.Uri.joinPath(folder, 'main.css')).toString(),
+      nonce: randomBytes(18).toString('base64'),
+      language: vscode.env.language,
+      title: vscode.l10n.t('Fovea: {0}', path.posix.basename(document.uri.path)),
+    });
+  }
+
+  get active(): boolean {
+    return this.panel.active;
+  }
+
+  /** Makes the panel show a layer and, when given, a head, 0-based. */
+  async show(layer: number, head?: number): Promise<void> {
+    await this.post({ type: 'show', layer, ...(head === undefined ? {} : { head }) });
+  }
+
+  private async receive(value: unknown): Promise<void> {
+    const message = parseToHost(value);
+    if (!message) {
+      this.services.log.warn('The panel sent a message that is not part of the contract; it is ignored.');
+      return;
+    }
+    switch (message.type) {
+      case 'ready':
+        // Sent again whenever the panel was hidden in between: its document is then a new one.
+        this.listening = true;
+        await this.showDocument();
+        break;
+      case 'slice':
+        await this.answerSlice(message);
+        break;
+      case 'command':
+        await this.services.runCommand(message.command, this.document);
+        break;
+      case 'status':
+        this.status = message.text;
+        this.services.statusChanged();
+        break;
+      case 'error':
+        this.services.log.error(`Panel: ${message.message}`);
+        break;
+    }
+  }
+
+  private async showDocument(): Promise<void> {
+    if (!this.listening) return;
+    const { content } = this.document;
+    if (content.kind === 'unreadable') await this.post({ type: 'failed', ...content.problem });
+    else {
+      const { metadata, tensors } = content.reader;
+      await this.post({ type: 'run', metadata, tensors, canRun: vscode.workspace.isTrusted });
+    }
+  }
+
+  private async answerSlice({ request, tensor, ranges }: Extract<ToHost, { type: 'slice' }>): Promise<void> {
+    const { content } = this.document;
+    if (content.kind === 'unreadable') {
+      await this.post({ type: 'sliceFailed', request, message: content.problem.message });
+      return;
+    }
+    let answer: ToPanel;
+    try {
+      answer = { type: 'slice', request, ...(await content.reader.slice(tensor, ranges)) };
+    } catch (error) {
+      answer = { type: 'sliceFailed', request, message: error instanceof Error ? error.message : String(error) };
+    }
+    await this.post(answer);
+  }
+
+  private async post(message: ToPanel): Promise<void> {
+    try {
+      await this.panel.webview.postMessage(message);
+    } catch (error) {
+      // The panel was closed while its answer was on the way.
+      this.services.log.debug(`Panel: ${String(error)}`);
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import * as vscode from 'vscode';
+import { Analysis, trusted } from './analysis/analysis.ts';
+import { RunFolder } from './analysis/run-folder.ts';
+import { TraceEditors } from './editor/trace-editors.ts';
+import { PipelineClient } from './pipeline/client.ts';
+import { systemClock } from './pipeline/clock.ts';
+import { pipelineEnvironment } from './pipeline/environment.ts';
+import { Settings } from './settings/settings.ts';
+import { showPanelStatus, showPipelineStatus } from './status-bar.ts';
+
+export function activate(context: vscode.ExtensionContext): void {
+  const started = performance.now();
+  const log = vscode.window.createOutputChannel('Fovea', { log: true });
+  const { extensionUri } = context;
+  const bundledModel = vscode.Uri.joinPath(extensionUri, 'media', 'models', 'fovea-tiny');
+
+  const pipeline = new PipelineClient({
+    serverPath: vscode.Uri.joinPath(extensionUri, 'dist', 'server.cjs').fsPath,
+    environment: pipelineEnvironment(process.env, 'electron' in process.versions),
+    log,
+    clock: systemClock,
+    idleMilliseconds: () => new Settings().idleMinutes * 60_000,
+  });
+  const editors = new TraceEditors({
+    extensionUri,
+    log,
+    runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
+  });
+  const runs = new RunFolder(context, log);
+  const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
+  const imageOfTrace = (trace?: vscode.Uri): vscode.Uri | undefined => editors.imageOf(trace);
+  const analysis = new Analysis({ context, log, pipeline, runs, bundledModel, openTrace, imageOfTrace });
+
+  context.subscriptions.push(
+    log,
+    pipeline,
+    editors,
+    showPipelineStatus(pipeline),
+    showPanelStatus(editors),
+    vscode.workspace.onDidChangeConfiguration(event => {
+      if (event.affectsConfiguration('fovea.pipeline.idleMinutes')) pipeline.idleTimeChanged();
+    }),
+    vscode.commands.registerCommand('fovea.analyzeImage', (image, selection) =>
+      analysis.analyzeImage(image, selection),
+    ),
+    vscode.commands.registerCommand('fovea.askAgain', trace => analysis.askAgain(trace)),
+    vscode.commands.registerCommand('fovea.openTrace', async () => {
+      const { pickTrace } = await import('./editor/pick-trace.ts');
+      const trace = await pickTrace(runs.location());
+      if (trace) await openTrace(trace);
+    }),
+    vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),
+    vscode.commands.registerCommand('fovea.chooseModel', async () => {
+      if (!trusted()) return;
+      const { chooseModel } = await import('./model/choose-model.ts');
+      await chooseModel(context.globalState, bundledModel);
+    }),
+    vscode.commands.registerCommand('fovea.restartPipeline', async () => {
+      if (!trusted()) return;
+      await pipeline.restart();
+      vscode.window.setStatusBarMessage(vscode.l10n.t('The pipeline starts afresh with the next analysis'), 5_000);
+    }),
+    vscode.commands.registerCommand('fovea.showLog', () => {
+      log.show(true);
+    }),
+  );
+  log.info(`Fovea activated in ${(performance.now() - started).toFixed(1)} ms.`);
+}

@@ -1,0 +1,47 @@
+import * as vscode from 'vscode';
+
+export interface TypedPickOptions<Item extends vscode.QuickPickItem> {
+  readonly title: string;
+  readonly placeholder: string;
+  readonly items: readonly (Item | vscode.QuickPickItem)[];
+  /** The item offered first for what is typed; undefined when that is not acceptable yet. */
+  readonly itemFor: (typed: string) => Item | undefined;
+  /** Gets what was typed when the user leaves without choosing. */
+  readonly onAbandoned?: (typed: string) => void;
+}
+
+/** A QuickPick that also takes free text. Resolves with undefined on Escape. */
+export function pickOrType<Item extends vscode.QuickPickItem>(
+  options: TypedPickOptions<Item>,
+): Promise<Item | undefined> {
+  const picker = vscode.window.createQuickPick<Item | vscode.QuickPickItem>();
+  picker.title = options.title;
+  picker.placeholder = options.placeholder;
+  picker.ignoreFocusOut = true;
+  picker.items = options.items;
+  return new Promise(resolve => {
+    let chosen: Item | undefined;
+    picker.onDidChangeValue(value => {
+      const typed = options.itemFor(value.trim());
+      picker.items = typed ? [{ ...typed, alwaysShow: true }, ...options.items] : options.items;
+    });
+    picker.onDidAccept(() => {
+      // Pressing Enter faster than the list is drawn must still take what was typed.
+      const typed = options.itemFor(picker.value.trim());
+      const active = picker.activeItems[0];
+      chosen = (active as Item | undefined) ?? typed;
+      if (chosen) picker.hide();
+    });
+    picker.onDidHide(() => {
+      if (!chosen) options.onAbandoned?.(picker.value.trim());
+      picker.dispose();
+      resolve(chosen);
+    });
+    picker.show();
+  });
+}
+
+/** Text from the user as a label: `$(name)` would be drawn as an icon. */
+export function plainLabel(text: string): string {
+  return text.replace(/\$\(/g, '\\$(');
+}
