@@ -8,7 +8,6 @@ const longestStem = 80;
  * Characters that some file system refuses become `-`.
  */
 export function runFileName(imagePath: string, now: Date, taken: (name: string) => boolean): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is being removed
   const stem = path
     .parse(imagePath)
     .name.replace(/[\\/:*?"<>|\u0000-\u001f]/g, '-')
