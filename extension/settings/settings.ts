@@ -45,7 +45,7 @@ export class Settings {
   get sampling(): Sampling {
     const temperature = within(this.values.get<unknown>('generation.temperature'), 0, 10, 0);
     if (temperature === 0) return { mode: 'greedy' };
-    const topP = within(this.values.get<unknown>('generation.topP'), 0, 1, 1);
+    const topP = within(this.values.get<unknown>('generation.topP'), Number.MIN_VALUE, 1, 1);
     const seed = Math.round(within(this.values.get<unknown>('generation.seed'), 0, 2 ** 32 - 1, 0));
     return { mode: 'sample', temperature, topP, seed };
   }
