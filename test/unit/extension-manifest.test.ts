@@ -117,7 +117,7 @@ test('devices, the trace ending and the editor are the same in manifest and code
   assert.deepEqual(contributes.languages[0]?.extensions, [traceExtension]);
   const [editor] = contributes.customEditors;
   assert.equal(editor?.selector[0]?.filenamePattern, `*${traceExtension}`);
-  assert.ok(sources.includes(`traceViewType = '${editor?.viewType}'`));
+  assert.ok(sources.includes(`traceViewType = '${editor.viewType}'`));
 });
 
 test('icons exist, and nothing activates the extension before it is used', () => {
