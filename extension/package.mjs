@@ -1,8 +1,9 @@
 // Packages the extension for one platform or several: fovea-<target>-<version>.vsix in the project's folder.
-//   npm run package [-- --target linux-x64 ... | --all]
+//   npm run package [-- --target linux-x64 ... | --all] [--out folder]
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { environmentWithoutNpm, npm, root, setup } from '../setup.mjs';
 
 /** What onnxruntime-node and sharp both have binaries for. No Intel Mac: ONNX Runtime stopped at 1.23. No musl. */
@@ -33,9 +34,9 @@ const npmFiles = ['package-lock.json', '.npmrc'];
 
 const stageFolder = target => path.join(root, '.stage', target);
 
-export function vsixPath(target) {
+function vsixName(target) {
   const { name, version } = readManifest(root);
-  return path.join(root, `${name}-${target}-${version}.vsix`);
+  return `${name}-${target}-${version}.vsix`;
 }
 
 const readManifest = folder => JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
@@ -125,10 +126,10 @@ export async function stage(target) {
 }
 
 /** Stages and packages one target. Returns the .vsix file's path. */
-export async function packageFor(target) {
+export async function packageFor(target, outputFolder) {
   const folder = await stage(target);
   const { createVSIX } = await import('@vscode/vsce');
-  const packagePath = vsixPath(target);
+  const packagePath = path.join(outputFolder, vsixName(target));
   // An outer npm's variables would make the npm that vsce starts look into the project instead of the stage.
   const outer = { ...process.env };
   process.env = environmentWithoutNpm();
@@ -160,16 +161,24 @@ function printSizes(target, vsix) {
   console.log(`${megabytes(statSync(vsix).size)}  ${path.basename(vsix)}`);
 }
 
-function chosenTargets(args) {
-  if (args.includes('--all')) return Object.keys(targets);
-  const named = args.flatMap((arg, index) => (args[index - 1] === '--target' ? [arg] : []));
-  return named.length > 0 ? named : [`${process.platform}-${process.arch}`];
+function options(args) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      target: { type: 'string', multiple: true, default: [`${process.platform}-${process.arch}`] },
+      all: { type: 'boolean', default: false },
+      out: { type: 'string', default: root },
+    },
+  });
+  return { chosen: values.all ? Object.keys(targets) : values.target, outputFolder: path.resolve(values.out) };
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
+    const { chosen, outputFolder } = options(process.argv.slice(2));
     await setup();
-    for (const target of chosenTargets(process.argv.slice(2))) printSizes(target, await packageFor(target));
+    mkdirSync(outputFolder, { recursive: true });
+    for (const target of chosen) printSizes(target, await packageFor(target, outputFolder));
   } catch (error) {
     console.error(`fovea: ${error.message}`);
     process.exitCode = 1;

@@ -139,6 +139,14 @@ export class Editor {
     return path.join(this.folder, 'workspace');
   }
 
+  /** The folder that Fovea runs from when it was installed from a package. */
+  installedExtension(): string {
+    const folder = path.join(this.folder, 'extensions');
+    const name = fs.readdirSync(folder).find(each => each.startsWith('fovea.fovea-'));
+    if (name === undefined) throw new Error(`Fovea is not installed in ${folder}.`);
+    return path.join(folder, name);
+  }
+
   /** The address of the workbench with the workspace open. */
   get url(): string {
     const url = new URL(`http://127.0.0.1:${this.port}/`);

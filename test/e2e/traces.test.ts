@@ -1,0 +1,79 @@
+/** Traces that are only viewed: in an untrusted workspace, and damaged ones. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { projectFolder } from './rig/editor.ts';
+import { Fixture } from './rig/fixture.ts';
+import { Panel } from './rig/fovea.ts';
+
+let fixture: Fixture;
+
+/** A trace of the command line: what the panel opens need not come from VS Code. */
+function traceOfCommandLine(): Buffer {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fovea-trace-'));
+  try {
+    const image = path.join(projectFolder, 'media/samples/scene-04.png');
+    const args = [
+      'analyze',
+      image,
+      '--question',
+      'What is the largest object?',
+      '--out',
+      path.join(folder, 'run.fovea'),
+    ];
+    execFileSync(process.execPath, [path.join(projectFolder, 'dist/cli.cjs'), ...args], { stdio: 'pipe' });
+    return fs.readFileSync(path.join(folder, 'run.fovea'));
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+before(async () => {
+  const trace = traceOfCommandLine();
+  fixture = await Fixture.start({
+    samples: ['scene-04.png'],
+    files: { 'run.fovea': trace, 'cut.fovea': trace.subarray(0, 1000), 'text.fovea': 'Not a trace at all.' },
+    settings: { 'security.workspace.trust.enabled': true },
+  });
+});
+after(async () => {
+  await fixture[Symbol.asyncDispose]();
+});
+
+test('an untrusted workspace shows a trace that the command line wrote, hover included', async () => {
+  const { workbench } = fixture;
+  await workbench.page
+    .locator('.part.statusbar, .part.banner')
+    .filter({ hasText: 'Restricted Mode' })
+    .first()
+    .waitFor();
+  await workbench.openFile('run.fovea');
+  const panel = await Panel.visible(workbench);
+  assert.match(await panel.answer(), /moose/);
+  assert.match(await panel.get('untrusted').innerText(), /trusted workspace/);
+  const before = await panel.overlay();
+  await panel.answerToken('moose').hover();
+  await panel.overlayOtherThan(before);
+  await workbench.screenshot('untrusted');
+});
+
+test('an untrusted workspace runs nothing', async () => {
+  assert.equal(await fixture.workbench.offersCommand('Fovea: Analyze Image…'), false);
+  assert.equal(fixture.pipelineProcess(), undefined);
+});
+
+test('a trace that was cut off says what is wrong and what to do', async () => {
+  await fixture.workbench.openFile('cut.fovea');
+  const frame = await fixture.workbench.webview('text=damaged');
+  assert.match(await frame.locator('body').innerText(), /Analyze the image again/);
+  await fixture.workbench.screenshot('cut-trace');
+});
+
+test('a file that only has the name of a trace says so', async () => {
+  await fixture.workbench.openFile('text.fovea');
+  const frame = await fixture.workbench.webview('text=/damaged|not a trace/');
+  assert.match(await frame.locator('body').innerText(), /safetensors|trace/);
+});
