@@ -1,0 +1,52 @@
+/** The place where a trace goes: checked before the work, and every failure of the disk in words. */
+import { constants } from 'node:fs';
+import { access, mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { RunMetadata } from '../../trace/schema.ts';
+import { writeTraceFile } from '../../trace/file.ts';
+import type { TraceTensors } from '../../trace/writer.ts';
+import { FoveaError } from '../errors.ts';
+
+/** Creates the folder of `path` and makes sure that it can be written to. @throws FoveaError `disk` */
+export async function prepareOutput(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw diskError(path, error);
+  }
+  const existing = await stat(path).catch(() => undefined);
+  if (existing?.isDirectory()) {
+    throw new FoveaError('disk', `${path} is a folder.`, 'Name a file that ends in .fovea.');
+  }
+}
+
+/** @returns bytes written; @throws FoveaError `disk` */
+export async function writeOutput(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
+  try {
+    return await writeTraceFile(path, metadata, tensors);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && 'syscall' in error) throw diskError(path, error);
+    throw error;
+  }
+}
+
+const explanations: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
+  ENOSPC: ['the disk is full', 'Free some space, or write to another disk.'],
+  EDQUOT: ['your disk quota is used up', 'Free some space, or write to another disk.'],
+  EACCES: ['you may not write there', 'Choose another folder, or change its permissions.'],
+  EPERM: ['you may not write there', 'Choose another folder, or change its permissions.'],
+  EROFS: ['that disk is read-only', 'Choose a folder on another disk.'],
+  ENOTDIR: ['a part of the path is a file, not a folder', 'Choose another path.'],
+  EEXIST: ['a part of the path is a file, not a folder', 'Choose another path.'],
+  ENAMETOOLONG: ['the name is too long', 'Choose a shorter one.'],
+  EMFILE: ['too many files are open', 'Close other programs and try again.'],
+};
+
+function diskError(path: string, error: unknown): FoveaError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reason = error instanceof Error ? error.message : String(error);
+  const [problem, hint] = explanations[code] ?? [reason, 'Choose another folder, or check the disk.'];
+  return new FoveaError('disk', `The trace cannot be written to ${path}: ${problem}.`, hint, { cause: error });
+}

@@ -1,0 +1,179 @@
+/** The composition root of an analysis: from a request to a trace on disk. */
+import { resolve } from 'node:path';
+import { partialExtension } from '../../trace/file.ts';
+import type { RunMetadata } from '../../trace/schema.ts';
+import type { TraceTensors } from '../../trace/writer.ts';
+import { gridSide } from '../checkpoint/model-config.ts';
+import { FoveaError } from '../errors.ts';
+import { decodeImage } from '../image/decode-image.ts';
+import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
+import { checkInputSize, type ModelInput, prepareImage } from '../image/preprocess.ts';
+import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
+import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
+import { letOthersRun } from './interruption.ts';
+import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
+import { asMemoryError } from './memory.ts';
+import { type LogitsObserver, runModel } from './model-run.ts';
+import { prepareOutput, writeOutput } from './output-file.ts';
+import { describeRun } from './run-metadata.ts';
+import { type RecordedShape, recordingBytes, TraceRecorder } from './trace-recorder.ts';
+
+export interface AnalysisOptions {
+  readonly progress?: ((progress: StageProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** False writes no trace and computes nothing that only a trace needs. */
+  readonly traced?: boolean;
+  readonly observer?: LogitsObserver;
+}
+
+export interface Analysis extends AnalyzeResult {
+  readonly metadata: RunMetadata;
+}
+
+/** One analysis at a time; weights stay loaded until another model is asked for or `release` is called. */
+export class Pipeline {
+  readonly model = new LoadedModel();
+  private partialTrace: string | undefined;
+
+  /** The unfinished file of the trace that is being written now. */
+  get unfinishedFile(): string | undefined {
+    return this.partialTrace;
+  }
+
+  release(): Promise<void> {
+    return this.model.release();
+  }
+
+  /**
+   * Cancelled during the answer, it writes what was computed and returns it with state "cancelled".
+   * @throws FoveaError; `cancelled` when there was nothing to write yet
+   */
+  async analyze(request: AnalyzeRequest, options: AnalysisOptions = {}): Promise<Analysis> {
+    checkRequest(request);
+    try {
+      return await this.run(request, options);
+    } catch (error) {
+      throw asMemoryError(error);
+    }
+  }
+
+  private async run(request: AnalyzeRequest, options: AnalysisOptions): Promise<Analysis> {
+    const { progress, signal, traced = true, observer } = options;
+    const started = performance.now();
+    const tracePath = resolve(request.tracePath);
+
+    progress?.({ stage: 'image', done: 0, total: 1 });
+    await letOthersRun(signal);
+    if (traced) await prepareOutput(tracePath);
+    const files = await openModelFiles(resolve(request.modelFolder));
+    const { checkpoint, tokenizer, template, processor } = files;
+    const { config } = checkpoint;
+    const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
+    const image = await decodeImage(request.imagePath);
+    checkInputSize(image, processor, config.vision.imageSize);
+    const input = prepareImage(image, processor);
+    const display = traced ? await makeDisplayCopy(image) : undefined;
+    progress?.({ stage: 'image', done: 1, total: 1 });
+    await letOthersRun(signal);
+
+    const shape = recordedShape(files, prompt);
+    const loads = this.model.loads;
+    const loadStarted = performance.now();
+    const extra = runBytes(files, prompt, request.maxNewTokens, traced ? shape : undefined);
+    const engine = await this.model.require(files, request, extra, progress, signal);
+    const load = this.model.loads === loads ? 0 : performance.now() - loadStarted;
+
+    const recorder = traced ? new TraceRecorder(shape) : undefined;
+    const run = await runModel(
+      engine,
+      {
+        config,
+        tokenizer,
+        prompt,
+        pixels: input.pixels,
+        maxNewTokens: request.maxNewTokens,
+        sampling: request.sampling,
+      },
+      { progress, signal, recorder, observer },
+    );
+    const metadata = describeRun({
+      request,
+      checkpoint,
+      engine: engine.description,
+      image,
+      input,
+      display: display ?? { mime: 'image/webp', width: image.width, height: image.height },
+      prompt,
+      run,
+      ms: { load, ...run.ms, total: performance.now() - started },
+      sumTolerance: recorder?.sumTolerance ?? 0,
+    });
+    let traceBytes = 0;
+    if (recorder && display) {
+      progress?.({ stage: 'write', done: 0, total: 1 });
+      const tensors = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length) };
+      traceBytes = await this.write(tracePath, metadata, tensors);
+      progress?.({ stage: 'write', done: 1, total: 1 });
+    }
+    return {
+      tracePath,
+      traceBytes,
+      answer: run.answer,
+      bundledModel: metadata.model.bundled,
+      state: metadata.status.state,
+      ms: metadata.ms,
+      metadata,
+    };
+  }
+
+  private async write(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
+    this.partialTrace = path + partialExtension;
+    try {
+      return await writeOutput(path, metadata, tensors);
+    } finally {
+      this.partialTrace = undefined;
+    }
+  }
+}
+
+/** @throws FoveaError `usage` */
+function checkRequest({ imagePath, modelFolder, tracePath, maxNewTokens, device, threads }: AnalyzeRequest): void {
+  const reject = (message: string, hint: string): never => {
+    throw new FoveaError('usage', message, hint);
+  };
+  if (imagePath === '') reject('No image is named.', 'Name an image file.');
+  if (modelFolder === '') reject('No model folder is named.', 'Name the folder of a Hugging Face checkpoint.');
+  if (tracePath === '') reject('No trace is named.', 'Name a file that ends in .fovea.');
+  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
+    reject(`The longest answer is ${maxNewTokens} tokens.`, 'It must be a whole number from 1.');
+  }
+  if (!Number.isSafeInteger(threads) || threads < 0) {
+    reject(`The number of threads is ${threads}.`, 'It must be a whole number; 0 chooses by itself.');
+  }
+  if (!devices.includes(device)) reject(`There is no device "${device}".`, `Devices: ${devices.join(', ')}.`);
+}
+
+function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): RecordedShape {
+  return {
+    visionLayers: config.vision.layers,
+    visionHeads: config.vision.heads,
+    patches: gridSide(config.vision) ** 2,
+    layers: config.decoder.layers,
+    heads: config.decoder.heads,
+    visualTokens: prompt.visual.count,
+  };
+}
+
+/** Memory for the key-value cache in float32, and for the trace. */
+function runBytes(files: ModelFiles, prompt: Prompt, maxNewTokens: number, traced: RecordedShape | undefined): number {
+  const { layers, keyValueHeads, headSize } = files.checkpoint.config.decoder;
+  const cache = (prompt.ids.length + maxNewTokens) * layers * 2 * keyValueHeads * headSize * 4;
+  return cache + (traced ? recordingBytes(traced, prompt.tokens.length + maxNewTokens) : 0);
+}
+
+function imageTensors(input: ModelInput, display: DisplayCopy): TraceTensors {
+  return {
+    'image.input': { dtype: 'U8', shape: [input.height, input.width, 3], data: input.rgb },
+    'image.display': { dtype: 'U8', shape: [display.bytes.length], data: display.bytes },
+  };
+}

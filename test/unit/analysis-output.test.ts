@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { asMemoryError, availableMemory, requireMemory } from '../../native/analysis/memory.ts';
+import { prepareOutput, writeOutput } from '../../native/analysis/output-file.ts';
+import { FoveaError } from '../../native/errors.ts';
+import { bundledModelFolder, isBundled, modelName } from '../../native/models.ts';
+import { version } from '../../native/version.ts';
+import { smallRun, smallTensors } from '../fixtures/small-run.ts';
+
+let folder = '';
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fovea-output-'));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const isDiskError = (message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof FoveaError, String(error));
+  assert.equal(error.code, 'disk');
+  assert.match(error.message, message);
+  assert.notEqual(error.hint, '');
+  return true;
+};
+
+test('missing folders are created, and the trace is there afterwards with the size that was told', async () => {
+  const path = join(folder, 'a', 'b', 'run.fovea');
+  await prepareOutput(path);
+  const bytes = await writeOutput(path, smallRun, smallTensors());
+  assert.equal((await stat(path)).size, bytes);
+  assert.ok(!existsSync(`${path}.partial`));
+});
+
+test('a path that cannot be written is refused in words', async () => {
+  await writeFile(join(folder, 'file'), '');
+  await assert.rejects(prepareOutput(join(folder, 'file', 'run.fovea')), isDiskError(/a part of the path is a file/));
+  await mkdir(join(folder, 'folder.fovea'));
+  await assert.rejects(prepareOutput(join(folder, 'folder.fovea')), isDiskError(/is a folder/));
+  const long = join(folder, `${'x'.repeat(300)}.fovea`);
+  await assert.rejects(writeOutput(long, smallRun, smallTensors()), isDiskError(/the name is too long/));
+});
+
+test('a full disk is called a full disk', { skip: !existsSync('/dev/full') }, async () => {
+  const path = join(folder, 'full.fovea');
+  await symlink('/dev/full', `${path}.partial`);
+  await assert.rejects(writeOutput(path, smallRun, smallTensors()), isDiskError(/the disk is full/));
+});
+
+test('memory that does not suffice is refused with both numbers', () => {
+  assert.throws(
+    () => {
+      requireMemory(28.4e9, 9.1e9, 'This model');
+    },
+    (error: unknown) =>
+      error instanceof FoveaError &&
+      error.code === 'out-of-memory' &&
+      error.message === 'This model needs about 28.4 GB of memory, and 9.1 GB are free.',
+  );
+  requireMemory(1, availableMemory(), 'Nothing');
+});
+
+test('a failed allocation becomes an error that says so; other errors stay as they are', () => {
+  let failure: unknown;
+  try {
+    new Float64Array(2 ** 40);
+  } catch (error) {
+    failure = error;
+  }
+  const told = asMemoryError(failure);
+  assert.ok(told instanceof FoveaError && told.code === 'out-of-memory', String(told));
+  const other = new TypeError('x');
+  assert.equal(asMemoryError(other), other);
+});
+
+test('the bundled model is found and recognised through another path', async () => {
+  const bundled = bundledModelFolder();
+  await symlink(bundled, join(folder, 'alias'));
+  assert.ok(isBundled(join(folder, 'alias')));
+  assert.ok(!isBundled(folder));
+  assert.equal(modelName(bundled), 'fovea-tiny');
+  assert.equal(modelName('/hub/models--llava-hf--llava-1.5-7b-hf/snapshots/0a1b2c'), 'llava-hf/llava-1.5-7b-hf');
+});
+
+test('the version is that of package.json', () => {
+  assert.match(version, /^\d+\.\d+\.\d+/);
+});
