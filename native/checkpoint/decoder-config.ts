@@ -1,0 +1,78 @@
+import { parseActivation } from './activation-name.ts';
+import type { ConfigSection } from './config-section.ts';
+import type { DecoderConfig } from './model-config.ts';
+import { parseRope } from './rope-config.ts';
+
+type Family = DecoderConfig['family'];
+
+/** Defaults of transformers' LlamaConfig, MistralConfig and Qwen2Config where they differ. */
+const familyDefaults = {
+  llama: { vocabulary: 32_000, intermediate: 11_008, keyValueHeads: undefined, maxPositions: 2048 },
+  mistral: { vocabulary: 32_000, intermediate: 14_336, keyValueHeads: 8, maxPositions: 131_072 },
+  qwen2: { vocabulary: 151_936, intermediate: 22_016, keyValueHeads: 32, maxPositions: 32_768 },
+} as const satisfies Record<Family, object>;
+
+/** @throws FoveaError `checkpoint-malformed` or `architecture-unsupported` */
+export function parseDecoder(config: ConfigSection, tiedHead: boolean): DecoderConfig {
+  const text = config.section('text_config') ?? config.empty('text_config');
+  const family = text.text('model_type', 'llama');
+  if (!isFamily(family)) {
+    const supported = `Supported language models: ${Object.keys(familyDefaults).join(', ')}.`;
+    throw text.unsupported(`the language model is a "${family}".`, supported);
+  }
+  const defaults = familyDefaults[family];
+  const hiddenSize = text.size('hidden_size', 4096);
+  const heads = text.size('num_attention_heads', 32);
+  // A null in the file means one key-value head per query head; only an absent key takes the family's default.
+  const keyValueDefault = text.isNull('num_key_value_heads') ? heads : (defaults.keyValueHeads ?? heads);
+  const keyValueHeads = text.size('num_key_value_heads', keyValueDefault);
+  const headSize = text.size('head_dim', Math.floor(hiddenSize / heads));
+  const maxPositions = text.size('max_position_embeddings', defaults.maxPositions);
+  if (heads % keyValueHeads !== 0) throw text.unexpected('num_key_value_heads', `a divisor of the ${heads} heads`);
+  if (headSize % 2 !== 0) throw text.unexpected('head_dim', 'an even number');
+  refuseSlidingWindow(text, family, maxPositions);
+  const attentionBias = family === 'llama' && text.boolean('attention_bias', false);
+  return {
+    family,
+    hiddenSize,
+    intermediateSize: text.size('intermediate_size', defaults.intermediate),
+    layers: text.size('num_hidden_layers', 32),
+    heads,
+    keyValueHeads,
+    headSize,
+    vocabularySize: text.size('vocab_size', defaults.vocabulary),
+    maxPositions,
+    normEpsilon: text.positive('rms_norm_eps', 1e-6),
+    activation: parseActivation(text, 'hidden_act', 'silu'),
+    rope: parseRope(text, maxPositions),
+    queryKeyValueBias: attentionBias || family === 'qwen2',
+    outputBias: attentionBias,
+    mlpBias: family === 'llama' && text.boolean('mlp_bias', false),
+    tiedHead,
+  };
+}
+
+function isFamily(name: string): name is Family {
+  return Object.hasOwn(familyDefaults, name);
+}
+
+/** Which layers slide differs by family; that no layer forgets positions is all that is asked. */
+function refuseSlidingWindow(text: ConfigSection, family: Family, maxPositions: number): void {
+  if (family === 'llama') return;
+  if (family === 'qwen2') {
+    if (!text.boolean('use_sliding_window', false)) return;
+    const layerTypes = text.raw('layer_types');
+    const firstSliding = text.number('max_window_layers', 28);
+    const slides = Array.isArray(layerTypes)
+      ? layerTypes.includes('sliding_attention')
+      : firstSliding < text.size('num_hidden_layers', 32);
+    if (!slides) return;
+  }
+  if (text.isNull('sliding_window')) return;
+  const window = text.size('sliding_window', 4096);
+  if (window >= maxPositions) return;
+  throw text.unsupported(
+    `attention slides over a window of ${window} of ${maxPositions} positions.`,
+    'Only full attention is supported: sliding_window null, or at least max_position_embeddings.',
+  );
+}
