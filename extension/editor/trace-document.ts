@@ -22,6 +22,8 @@ export class TraceDocument implements vscode.CustomDocument {
   private constructor(
     readonly uri: vscode.Uri,
     private current: TraceContent,
+    /** Which version of the file `current` was read from. */
+    private version: string,
     private readonly log: vscode.LogOutputChannel,
   ) {
     const folder = vscode.Uri.joinPath(uri, '..');
@@ -37,7 +39,8 @@ export class TraceDocument implements vscode.CustomDocument {
   }
 
   static async open(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceDocument> {
-    return new TraceDocument(uri, await read(uri, log), log);
+    const version = await versionOf(uri);
+    return new TraceDocument(uri, await read(uri, log), version, log);
   }
 
   get content(): TraceContent {
@@ -60,6 +63,10 @@ export class TraceDocument implements vscode.CustomDocument {
   }
 
   private async reload(): Promise<void> {
+    // The event of the very write that this document was opened for comes late.
+    const version = await versionOf(this.uri);
+    if (version === this.version) return;
+    this.version = version;
     const next = await read(this.uri, this.log);
     if (this.disposed) {
       this.close(next);
@@ -85,6 +92,15 @@ export async function openTrace(uri: vscode.Uri): Promise<TraceReader> {
     import('./byte-source.ts'),
   ]);
   return TraceReader.open(await openBytes(uri));
+}
+
+async function versionOf(uri: vscode.Uri): Promise<string> {
+  try {
+    const { mtime, ctime, size } = await vscode.workspace.fs.stat(uri);
+    return `${mtime} ${ctime} ${size}`;
+  } catch {
+    return 'missing';
+  }
 }
 
 async function read(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceContent> {
