@@ -1,6 +1,7 @@
 /** One VS Code with Fovea and the sample images, for the tests of a file. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { startBrowser } from './browser.ts';
 import { Editor, projectFolder, type EditorOptions } from './editor.ts';
@@ -66,6 +67,19 @@ export class Fixture implements AsyncDisposable {
     const own = [...this.editor.logs()].filter(([name]) => /exthost\d*\/fovea\.fovea\//.test(name));
     return own.map(([, text]) => text).join('\n');
   }
+}
+
+/** A test whose failure leaves a screenshot and the extension's log behind. */
+export function testWith(fixture: () => Fixture, name: string, body: () => Promise<void> | void): void {
+  test(name, async () => {
+    try {
+      await body();
+    } catch (error) {
+      const file = await fixture().workbench.screenshot(`failed-${name.replace(/\W+/g, '-').slice(0, 60)}`);
+      console.log(`Screenshot: ${file}\nLog of the extension:\n${fixture().log()}`);
+      throw error;
+    }
+  });
 }
 
 /** Waits until `probe` gives something, e.g. a process that is about to start. */
