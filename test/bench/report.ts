@@ -1,0 +1,69 @@
+/** docs/benchmarks.md: what was measured, where, and what we aim for. */
+import os from 'node:os';
+import type { ColdStart } from './command-line.ts';
+import type { PanelTimings } from './panel-timings.ts';
+import { quantile, summarize, type Summary } from './statistics.ts';
+import type { WarmRuns } from './warm-runs.ts';
+
+export interface Measurements {
+  readonly cold: readonly ColdStart[];
+  readonly warm: WarmRuns;
+  readonly panels: readonly PanelTimings[];
+  readonly date: string;
+}
+
+type Format = (value: number) => string;
+const milliseconds: Format = value => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+const megabytes: Format = value => `${(value / 1e6).toFixed(1)} MB`;
+const ratio: Format = value => `${value.toFixed(2)} ×`;
+
+function row(what: string, { median, least, most, count }: Summary, target: string, format: Format): string {
+  return `| ${what} | ${format(median)} | ${format(least)} – ${format(most)} | ${count} | ${target} |`;
+}
+
+export function benchmarkPage({ cold, warm, panels, date }: Measurements): string {
+  const total = summarize(warm.traced.map(({ total }) => total));
+  const stage = (name: 'vision' | 'prefill' | 'decode'): Summary =>
+    summarize(warm.traced.map(timings => timings[name]));
+  const perToken = summarize(warm.traced.map(({ decode }) => decode / (warm.answerTokens - 1)));
+  const hovers = panels.map(({ hovers }) => quantile(hovers, 0.95));
+  const cpu = os.cpus()[0]?.model ?? 'unknown processor';
+  return `# Benchmarks
+
+Written by \`npm run bench\` on ${date}. Medians; spread is least to most. No test depends on any of these numbers.
+
+Machine: ${cpu}, ${os.cpus().length} logical processors, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB memory, ${os.type()} ${os.release()}, Node ${process.versions.node}.
+Engine: ${warm.engine}. Model: the bundled fovea-tiny. Run: \`scene-04.png\`, "Describe this picture.", ${warm.answerTokens} tokens in the answer.
+
+| what | median | spread | runs | aim |
+| --- | --- | --- | --- | --- |
+${[
+  row(
+    'fresh process to finished answer and trace',
+    summarize(cold.map(run => run.milliseconds)),
+    '≤ 5 s',
+    milliseconds,
+  ),
+  row('peak memory of that process', summarize(cold.map(run => run.peakBytes)), '≤ 500 MB', megabytes),
+  row('trace on disk', summarize(cold.map(run => run.traceBytes)), '–', megabytes),
+  row('analysis with the model in memory, traced', total, '≤ 2 s', milliseconds),
+  row('of it vision tower', stage('vision'), '–', milliseconds),
+  row('of it prefill', stage('prefill'), '–', milliseconds),
+  row('of it decode', stage('decode'), '–', milliseconds),
+  row('decode, per token', perToken, '–', milliseconds),
+  row('traced over untraced, total', summarize(warm.ratios), '≤ 1.5 ×', ratio),
+  row('activation of the extension', summarize(panels.map(run => run.activation)), '≤ 50 ms', milliseconds),
+  row(
+    'panel: navigation to first picture with data',
+    summarize(panels.map(run => run.firstPaint)),
+    '≤ 1 s',
+    milliseconds,
+  ),
+  row('panel: answer to a pointer, 95th percentile', summarize(hovers), '≤ 16 ms (one frame)', milliseconds),
+].join('\n')}
+
+Traced and untraced runs alternate in one process. Untraced means that no attention leaves a graph, vision layers that the projector does not
+read are left out, and no file is written. The panel is measured in a VS Code that runs in headless Chromium without a graphics
+card, which draws in software. Hovers: ${panels.reduce((sum, { hovers: all }) => sum + all.length, 0)} in all.
+`;
+}
