@@ -107,7 +107,7 @@ function sourcesDigest() {
     lines.push(`${file} ${size} ${mtimeMs}`);
   };
   sources.forEach(visit);
-  ['esbuild.mjs', 'package-lock.json', 'tsconfig.json'].forEach(add);
+  ['esbuild.mjs', 'package.json', 'package-lock.json', 'tsconfig.json'].forEach(add);
   return digest(lines.sort().join('\n'));
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -17,24 +18,33 @@ function command(program: string, args: readonly string[], folder = projectFolde
   return { stdout, stderr };
 }
 
-test('npx fovea analyze --json prints exactly one JSON object, and nothing else, on stdout', () => {
-  const { stdout } = command(
-    'npx',
-    ['fovea', 'analyze', 'scene-04.png', '--question', 'What is the number of moose?', '--json'],
-    samples,
-  );
-  const result = JSON.parse(stdout) as { answer: string; trace: string };
+/** Runs `body` with a path for a trace that is removed afterwards. */
+function withTrace(body: (trace: string) => void): void {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fovea-commands-'));
   try {
-    assert.match(result.answer, /four/);
-    assert.ok(fs.statSync(result.trace).size > 0);
+    body(path.join(folder, 'run.fovea'));
   } finally {
-    fs.rmSync(result.trace, { force: true });
+    fs.rmSync(folder, { recursive: true, force: true });
   }
+}
+
+test('npx fovea analyze --json prints exactly one JSON object, and nothing else, on stdout', () => {
+  withTrace(trace => {
+    const question = 'What is the number of moose?';
+    const args = ['fovea', 'analyze', 'scene-04.png', '--question', question, '--out', trace, '--json'];
+    const result = JSON.parse(command('npx', args, samples).stdout) as { answer: string; trace: string };
+    assert.match(result.answer, /four/);
+    assert.equal(result.trace, trace);
+    assert.ok(fs.statSync(trace).size > 0);
+  });
 });
 
 test('npm start takes an image relative to where it was typed', () => {
-  const { stdout } = command('npm', ['start', '--silent', '--', 'scene-04.png', 'Is there a green apple?'], samples);
-  assert.match(stdout, /yes/i);
+  withTrace(trace => {
+    const args = ['start', '--silent', '--', 'scene-04.png', 'Is there a green apple?', '--out', trace];
+    assert.match(command('npm', args, samples).stdout, /yes/i);
+    assert.ok(fs.existsSync(trace));
+  });
 });
 
 test('setup is silent and quick when nothing is to do', () => {

@@ -86,7 +86,9 @@ test('its command line says its version and runs the model with nothing but its 
     const { version } = JSON.parse(fs.readFileSync(path.join(own, 'package.json'), 'utf8')) as { version: string };
     assert.match(run('--version'), new RegExp(`\\b${version.replace(/\./g, '\\.')}\\b`));
     const image = path.join(own, 'media/samples/scene-04.png');
-    const result = JSON.parse(run('analyze', image, '--question', 'Is there a green apple?', '--json')) as {
+    const result = JSON.parse(
+      run('analyze', image, '--question', 'Is there a green apple?', '--out', path.join(folder, 'run.fovea'), '--json'),
+    ) as {
       answer: string;
     };
     assert.match(result.answer, /yes/i);
