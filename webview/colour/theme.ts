@@ -1,0 +1,38 @@
+import { colourTable, paintTable, type Scheme } from './colour-map.ts';
+
+/** What the drawing code needs of VS Code's theme; everything else is in the style sheet. */
+export interface Theme {
+  readonly scheme: Scheme;
+  readonly highContrast: boolean;
+  /** [256 * 3] */
+  readonly colours: Uint8ClampedArray;
+  /** [256 * 4], opaque */
+  readonly opaque: Uint8ClampedArray;
+  /** Value of a custom property of the page, e.g. `--fovea-lock`. */
+  colour(property: string): string;
+}
+
+export function currentTheme(): Theme {
+  const { classList } = document.body;
+  const scheme: Scheme =
+    classList.contains('vscode-light') || classList.contains('vscode-high-contrast-light') ? 'light' : 'dark';
+  const styles = getComputedStyle(document.body);
+  const colours = colourTable(scheme);
+  return {
+    scheme,
+    highContrast: classList.contains('vscode-high-contrast') || classList.contains('vscode-high-contrast-light'),
+    colours,
+    opaque: paintTable(colours, () => 1),
+    colour: property => styles.getPropertyValue(property).trim(),
+  };
+}
+
+/** Calls back when the user changes the theme. @returns the end of the subscription */
+export function followTheme(changed: () => void): () => void {
+  const observer = new MutationObserver(changed);
+  observer.observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  observer.observe(document.documentElement, { attributes: true, attributeFilter: ['style'] });
+  return () => {
+    observer.disconnect();
+  };
+}

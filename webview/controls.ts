@@ -1,0 +1,106 @@
+/** The only place that knows the control library, because upstream has frozen it. */
+import './focus-probe.ts';
+import {
+  provideVSCodeDesignSystem,
+  vsCodeButton,
+  vsCodeCheckbox,
+  vsCodeDropdown,
+  vsCodeOption,
+} from '@vscode/webview-ui-toolkit';
+
+export function registerControls(): void {
+  provideVSCodeDesignSystem().register(vsCodeButton(), vsCodeCheckbox(), vsCodeDropdown(), vsCodeOption());
+}
+
+function custom(tag: string, name: string, label: string): HTMLElement {
+  const created = document.createElement(tag);
+  created.dataset['testid'] = name;
+  created.setAttribute('aria-label', label);
+  return created;
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly text: string;
+}
+
+export interface Dropdown {
+  readonly element: HTMLElement;
+  show(choices: readonly Choice[], value: string): void;
+}
+
+/** A labelled drop-down list; `changed` gets the value that the user chose. */
+export function dropdown(name: string, label: string, changed: (value: string) => void): Dropdown {
+  const select = custom('vscode-dropdown', name, label) as HTMLElement & { value: string };
+  let drawn = '';
+  let shown = '';
+  select.addEventListener('change', () => {
+    if (select.value !== shown) changed(select.value);
+  });
+  return {
+    element: select,
+    show(choices, value) {
+      shown = value;
+      const key = JSON.stringify(choices);
+      if (key !== drawn) {
+        drawn = key;
+        select.replaceChildren(
+          ...choices.map(choice => {
+            const option = document.createElement('vscode-option');
+            option.setAttribute('value', choice.value);
+            option.textContent = choice.text;
+            return option;
+          }),
+        );
+      }
+      // The list takes up its options only after they are attached.
+      select.setAttribute('current-value', value);
+      select.value = value;
+      queueMicrotask(() => {
+        if (shown === value && select.value !== value) select.value = value;
+      });
+    },
+  };
+}
+
+export interface Checkbox {
+  readonly element: HTMLElement;
+  show(checked: boolean, text: string, enabled?: boolean): void;
+}
+
+export function checkbox(name: string, label: string, changed: (checked: boolean) => void): Checkbox {
+  const box = custom('vscode-checkbox', name, label) as HTMLElement & { checked: boolean; disabled: boolean };
+  let shown = false;
+  box.addEventListener('change', () => {
+    if (box.checked !== shown) changed(box.checked);
+  });
+  return {
+    element: box,
+    show(checked, text, enabled = true) {
+      shown = checked;
+      box.checked = checked;
+      box.disabled = !enabled;
+      if (box.textContent !== text) box.textContent = text;
+      box.setAttribute('aria-label', text);
+    },
+  };
+}
+
+export function button(name: string, text: string, pressed: () => void): HTMLElement {
+  const created = custom('vscode-button', name, text);
+  created.setAttribute('appearance', 'secondary');
+  created.textContent = text;
+  created.addEventListener('click', pressed);
+  return created;
+}
+
+/** A link that acts; a real button, so that it is reached and pressed by keyboard. */
+export function linkButton(name: string, text: string, pressed: () => void): HTMLButtonElement {
+  const created = document.createElement('button');
+  created.type = 'button';
+  created.className = 'link';
+  created.dataset['testid'] = name;
+  created.textContent = text;
+  created.addEventListener('click', pressed);
+  return created;
+}

@@ -1,0 +1,71 @@
+import type { Actions } from '../actions.ts';
+import type { ChartTables } from '../charts.ts';
+
+interface Zooming {
+  zoomBy(factor: number): void;
+  resetZoom(): void;
+}
+
+/** Keys that mean the same wherever the focus is; regions take theirs first. @returns the end of listening */
+export function listenToKeys(actions: Actions, tables: ChartTables, image: Zooming): () => void {
+  const meanings: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => {
+      actions.moveToken(-1);
+    },
+    ArrowRight: () => {
+      actions.moveToken(1);
+    },
+    '[': () => {
+      actions.moveLayer(-1);
+    },
+    ']': () => {
+      actions.moveLayer(1);
+    },
+    ',': () => {
+      actions.moveHead(-1);
+    },
+    '.': () => {
+      actions.moveHead(1);
+    },
+    Escape: () => {
+      actions.unlock();
+    },
+    t: () => {
+      tables.toggle();
+    },
+    '+': () => {
+      image.zoomBy(1.5);
+    },
+    '-': () => {
+      image.zoomBy(1 / 1.5);
+    },
+    '0': () => {
+      image.resetZoom();
+    },
+  };
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || writes(event.target)) return;
+    const act = meanings[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  };
+  const copied = (event: ClipboardEvent): void => {
+    if ((document.getSelection()?.toString() ?? '') !== '') return;
+    const text = tables.focusedTsv();
+    if (text === undefined || !event.clipboardData) return;
+    event.clipboardData.setData('text/plain', text);
+    event.preventDefault();
+  };
+  document.addEventListener('keydown', pressed);
+  document.addEventListener('copy', copied);
+  return () => {
+    document.removeEventListener('keydown', pressed);
+    document.removeEventListener('copy', copied);
+  };
+}
+
+/** Controls that use letters and arrows themselves. */
+function writes(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('input, vscode-dropdown, [role="radiogroup"]') !== null;
+}

@@ -1,0 +1,88 @@
+import { linkButton } from '../controls.ts';
+import { element } from '../element.ts';
+import { duration } from '../format.ts';
+import type { PanelContext, Region } from '../panel-context.ts';
+import type { Scene } from '../scene.ts';
+import type { View } from '../views/view.ts';
+
+/** Which run this is and which of its views is shown. */
+export class RunBar implements Region {
+  readonly element: HTMLElement;
+  private readonly tabs: HTMLButtonElement[];
+  private readonly line = element('div', { class: 'run-line', 'data-testid': 'run-line', role: 'alert', hidden: '' });
+
+  constructor(
+    private readonly context: PanelContext,
+    private readonly views: readonly View[],
+  ) {
+    this.tabs = views.map((view, index) => this.tab(view, index));
+    const tablist = element('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Views of this run' }, ...this.tabs);
+    this.element = element(
+      'header',
+      { class: 'run', 'aria-label': 'Run' },
+      element('nav', {}, tablist),
+      this.facts(),
+      this.line,
+    );
+  }
+
+  draw({ selection }: Scene): void {
+    this.views.forEach((view, index) => {
+      const chosen = view.id === selection.view;
+      this.tabs[index]!.setAttribute('aria-selected', String(chosen));
+      this.tabs[index]!.tabIndex = chosen ? 0 : -1;
+    });
+  }
+
+  /** One line with cause and next step; what was computed stays in sight. */
+  showProblem(message: string, hint: string): void {
+    const parts = [message, hint].filter(part => part !== '');
+    const log = linkButton('show-log', 'Show log', () => {
+      this.context.host.post({ type: 'command', command: 'showLog' });
+    });
+    this.line.replaceChildren(element('span', {}, parts.join(' ')), ' ', log);
+    this.line.hidden = false;
+  }
+
+  private tab(view: View, index: number): HTMLButtonElement {
+    const tab = element('button', { type: 'button', role: 'tab', 'data-testid': `view-${view.id}` }, view.title);
+    tab.addEventListener('click', () => {
+      this.context.selection.set({ view: view.id });
+    });
+    tab.addEventListener('keydown', event => {
+      const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+      const next = this.views[(index + step + this.views.length) % this.views.length];
+      if (step === 0 || !next || next === view) return;
+      event.stopPropagation();
+      this.context.selection.set({ view: next.id });
+      this.tabs[this.views.indexOf(next)]?.focus();
+    });
+    return tab;
+  }
+
+  private facts(): HTMLElement {
+    const { metadata, canRun, host } = this.context;
+    const fact = (name: string, value: string): HTMLElement =>
+      element('span', { class: 'fact', 'data-fact': name }, element('span', { class: 'dim small' }, name), ` ${value}`);
+    const facts = [
+      fact('image', metadata.image.name),
+      fact('model', metadata.model.name),
+      fact('method', metadata.method.name),
+      fact('run', duration(metadata.ms.total)),
+    ];
+    if (metadata.status.state === 'cancelled')
+      facts.push(
+        element(
+          'span',
+          { class: 'fact warn', 'data-testid': 'run-status' },
+          `cancelled after ${metadata.status.after}`,
+        ),
+      );
+    const run = canRun
+      ? linkButton('ask-again', 'Ask again…', () => {
+          host.post({ type: 'command', command: 'askAgain' });
+        })
+      : element('span', { class: 'dim small', 'data-testid': 'untrusted' }, 'Running needs a trusted workspace');
+    return element('div', { class: 'facts' }, ...facts, run);
+  }
+}

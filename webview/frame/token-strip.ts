@@ -1,0 +1,230 @@
+import { select, type Selection as D3Selection } from 'd3';
+import type { TraceToken } from '../../trace/schema.ts';
+import { tableColumn, type ChartTables } from '../charts.ts';
+import { inkOn, tableIndex } from '../colour/colour-map.ts';
+import { linkButton } from '../controls.ts';
+import { element, setText } from '../element.ts';
+import { count, probability, tokenProbability, visibleToken } from '../format.ts';
+import { measureHover } from '../measures.ts';
+import type { PanelContext, Region } from '../panel-context.ts';
+import type { Scene } from '../scene.ts';
+
+interface Entry {
+  readonly token: TraceToken;
+  readonly index: number;
+}
+
+const chance = (token: TraceToken): number | undefined =>
+  token.logprob === undefined ? undefined : Math.exp(token.logprob);
+
+/** The generation axis: prompt and answer token by token. */
+export class TokenStrip implements Region {
+  readonly element: HTMLElement;
+  private readonly options: D3Selection<HTMLSpanElement, Entry, HTMLElement, unknown>;
+  private readonly promptNote = element('span', { class: 'note', 'data-testid': 'colour-note' });
+  private readonly list: HTMLElement;
+  private drawn: readonly string[] = [];
+  private inView = -1;
+
+  constructor(
+    private readonly context: PanelContext,
+    tables: ChartTables,
+  ) {
+    const { metadata } = context;
+    const entries = metadata.tokens.map((token, index): Entry => ({ token, index }));
+    const prompt = element('span', { class: 'tokens', role: 'group', 'aria-label': 'Prompt' });
+    const answer = element('span', { class: 'tokens', role: 'group', 'aria-label': 'Answer', 'data-testid': 'answer' });
+    this.list = element(
+      'div',
+      { class: 'token-rows', role: 'listbox', tabindex: 0, 'aria-label': 'Tokens', 'data-testid': 'tokens' },
+      element(
+        'div',
+        { class: 'token-row' },
+        element('span', { class: 'row-label' }, 'Prompt'),
+        prompt,
+        this.promptNote,
+      ),
+      element(
+        'div',
+        { class: 'token-row' },
+        element('span', { class: 'row-label' }, 'Answer'),
+        answer,
+        this.answerNote(),
+      ),
+    );
+    this.options = select(this.list)
+      .selectAll<HTMLSpanElement, Entry>('.token')
+      .data(entries)
+      .join<HTMLSpanElement>('span')
+      .attr('class', 'token')
+      .attr('role', 'option')
+      .attr('dir', 'auto');
+    this.options.each(function (entry) {
+      describe(this, entry, metadata.promptTokens, metadata.tokens[entry.index - 1]);
+    });
+    this.place(prompt, answer);
+    this.element = element('section', { class: 'strip', 'aria-label': 'Token strip' }, this.list);
+    this.listen();
+    tables.add(this.element, this.list, () => this.table());
+  }
+
+  draw(scene: Scene): void {
+    const { focus, selection, metadata } = scene;
+    const colours = this.colours(scene);
+    const before = this.drawn;
+    this.options.each(function ({ index }) {
+      const chosen = index === focus.token;
+      this.classList.toggle('chosen', chosen);
+      this.classList.toggle('locked', chosen && selection.tokenLocked);
+      this.classList.toggle('later', index > focus.token && index >= metadata.promptTokens);
+      this.setAttribute('aria-selected', String(chosen));
+      const colour = colours[index]!;
+      if (colour === before[index]) return;
+      const [background = '', ink = ''] = colour.split('/');
+      this.style.backgroundColor = background;
+      this.style.color = ink;
+    });
+    this.drawn = colours;
+    this.list.setAttribute('aria-activedescendant', `token-${focus.token}`);
+    if (this.inView !== selection.token) {
+      this.inView = selection.token;
+      this.options.nodes()[selection.token]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
+  }
+
+  /** "background/ink" per token: what the shown row reads, or who looked at the patch. */
+  private colours(scene: Scene): readonly string[] {
+    const { metadata, theme, text, readers, selection } = scene;
+    const values = readers?.byToken ?? text;
+    // <s> is a sink that would outshine all others; what goes there is in the readout.
+    const coloured = metadata.tokens.map(
+      ({ role }, index) =>
+        role !== 'bos' && !(selection.hideText && role === 'system') && values?.[index] !== undefined,
+    );
+    const maximum = metadata.tokens.reduce((most, _, i) => (coloured[i] ? Math.max(most, values![i]!) : most), 0);
+    setText(this.promptNote, this.note(scene, maximum));
+    return metadata.tokens.map((_, index) => {
+      const cell = coloured[index] ? tableIndex(values![index]!, maximum) : 0;
+      if (cell < 6) return '';
+      const [r, g, b] = theme.colours.subarray(cell * 3, cell * 3 + 3);
+      return `rgb(${r} ${g} ${b})/${inkOn(theme.colours, cell)}`;
+    });
+  }
+
+  private note({ metadata, readers, focus, text, words, geometry }: Scene, maximum: number): string {
+    const total = `${count(metadata.tokens.length + metadata.visual.count)} tokens`;
+    if (readers) {
+      const [row, column] = [Math.floor(readers.patch / geometry.columns), readers.patch % geometry.columns];
+      return `colour: who looked at row ${row}, column ${column}, up to ${probability(readers.maximum)}`;
+    }
+    if (!text || focus.tower === 'vision') return total;
+    return `colour: text read by the ${words.subject}, up to ${probability(maximum)} · ${total}`;
+  }
+
+  private answerNote(): HTMLElement {
+    const { metadata, host } = this.context;
+    const note = element('span', { class: 'note' }, 'bar: probability');
+    if (metadata.model.bundled) {
+      const choose = linkButton('choose-model', 'Choose model…', () => {
+        host.post({ type: 'command', command: 'chooseModel' });
+      });
+      const caveat = `${metadata.model.name} knows rendered scenes only`;
+      note.append(' · ', element('span', { 'data-testid': 'caveat' }, caveat), ' · ', choose);
+    }
+    return note;
+  }
+
+  /** Puts tokens into their rows, and the image where it lies in the sequence. */
+  private place(prompt: HTMLElement, answer: HTMLElement): void {
+    const { visual, promptTokens } = this.context.metadata;
+    const image = element('span', { class: 'image-tokens' }, `image · ${count(visual.count)} tokens`);
+    let imagePlaced = false;
+    this.options.each(function ({ token, index }) {
+      if (!imagePlaced && (token.position >= visual.first || index >= promptTokens)) {
+        prompt.append(image);
+        imagePlaced = true;
+      }
+      (index < promptTokens ? prompt : answer).append(this);
+    });
+    if (!imagePlaced) prompt.append(image);
+  }
+
+  private listen(): void {
+    const { hover, actions } = this.context;
+    const tokenOf = (event: Event): number | undefined => {
+      const option = event.target instanceof Element ? event.target.closest<HTMLElement>('.token') : null;
+      return option ? Number(option.dataset['index']) : undefined;
+    };
+    this.list.addEventListener('pointerover', event => {
+      measureHover(() => {
+        hover.set({ token: tokenOf(event) ?? null });
+      });
+    });
+    this.list.addEventListener('pointerleave', () => {
+      hover.set({ token: null });
+    });
+    this.list.addEventListener('click', event => {
+      const token = tokenOf(event);
+      if (token !== undefined) actions.toggleToken(token);
+    });
+    this.list.addEventListener('keydown', event => {
+      const { token } = this.context.selection.get();
+      const last = this.context.metadata.tokens.length - 1;
+      if (event.key === 'Home') actions.moveToken(-token);
+      else if (event.key === 'End') actions.moveToken(last - token);
+      else if (event.key === 'Enter') actions.toggleToken(token);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+
+  private table(): ReturnType<Parameters<ChartTables['add']>[2]> {
+    const { tokens, promptTokens } = this.context.metadata;
+    return {
+      caption: 'Tokens of the prompt and the answer',
+      columns: [
+        tableColumn('token', false),
+        tableColumn('role', false),
+        tableColumn('position'),
+        tableColumn('probability'),
+        tableColumn('alternatives', false),
+      ],
+      rows: tokens.map((token, index) => [
+        visibleToken(token.text),
+        index < promptTokens ? `prompt, ${token.role}` : 'answer',
+        String(token.position),
+        chance(token) === undefined ? '' : tokenProbability(chance(token)!),
+        (token.alternatives ?? [])
+          .map(other => `${visibleToken(other.text)} ${tokenProbability(Math.exp(other.logprob))}`)
+          .join(', '),
+      ]),
+    };
+  }
+}
+
+function describe(option: HTMLSpanElement, { token, index }: Entry, promptTokens: number, before?: TraceToken): void {
+  const generated = index >= promptTokens;
+  const shown = visibleToken(token.text);
+  const p = chance(token);
+  option.id = `token-${index}`;
+  option.dataset['testid'] = 'token';
+  option.dataset['index'] = String(index);
+  option.dataset['role'] = token.role;
+  const place = generated ? `answer token ${index - promptTokens}` : `prompt token ${index}`;
+  option.setAttribute(
+    'aria-label',
+    `${shown}, ${place}${p === undefined ? '' : `, probability ${tokenProbability(p)}`}`,
+  );
+  option.append(element('span', { class: 'text' }, shown));
+  // A token without a space before it continues the word of its neighbour.
+  const continues =
+    generated && index > promptTokens && /^[\p{L}\p{N}]/u.test(token.text) && /[\p{L}\p{N}]$/u.test(before?.text ?? '');
+  option.classList.toggle('continues', continues);
+  option.classList.toggle('template', token.role === 'system' || token.role === 'bos' || /^<.*>$/.test(token.text));
+  if (p === undefined) return;
+  const bar = element('i', { 'aria-hidden': 'true' }, element('b'));
+  bar.firstElementChild?.setAttribute('data-share', p.toFixed(4));
+  (bar.firstElementChild as HTMLElement).style.width = `${p * 100}%`;
+  option.append(bar);
+}

@@ -1,0 +1,70 @@
+import './style/tokens.css';
+import './style/frame.css';
+import './style/strip.css';
+import './style/image.css';
+import './style/canvas.css';
+import './style/axis.css';
+import { registerControls } from './controls.ts';
+import { element } from './element.ts';
+import { connectHost } from './host.ts';
+import type { ToPanel } from './messages.ts';
+import { Panel } from './panel.ts';
+import { PostedSource } from './source/posted-source.ts';
+
+registerControls();
+const host = connectHost();
+let panel: Panel | undefined;
+let source: PostedSource | undefined;
+let opening = 0;
+
+/** Replaces whatever is shown by another run. */
+async function open(message: Extract<ToPanel, { type: 'run' }>): Promise<void> {
+  const turn = ++opening;
+  delete document.body.dataset['ready'];
+  source?.close();
+  source = new PostedSource(message.metadata, message.tensors, sent => {
+    host.post(sent);
+  });
+  const opened = await Panel.open(source, host, message.canRun);
+  if (turn !== opening) {
+    opened.dispose();
+    return;
+  }
+  panel?.dispose();
+  panel = opened;
+  document.body.replaceChildren(opened.element);
+  opened.start();
+}
+
+/** A line of its own, as long as there is no run to show it above. */
+function showAlone(message: string, hint: string): void {
+  const text = [message, hint].filter(part => part !== '').join(' ');
+  document.body.replaceChildren(element('p', { class: 'alone', role: 'alert', 'data-testid': 'run-line' }, text));
+}
+
+function fail(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  host.post({ type: 'error', message });
+  if (panel) panel.showProblem(message, '');
+  else showAlone(`This trace cannot be shown: ${message}`, 'Run the analysis again, or look into the log.');
+}
+
+host.listen(message => {
+  switch (message.type) {
+    case 'run':
+      open(message).catch(fail);
+      break;
+    case 'slice':
+    case 'sliceFailed':
+      source?.receive(message);
+      break;
+    case 'failed':
+      if (panel) panel.showProblem(message.message, message.hint);
+      else showAlone(message.message, message.hint);
+      break;
+    case 'show':
+      panel?.show(message.layer, message.head);
+      break;
+  }
+});
+host.post({ type: 'ready' });

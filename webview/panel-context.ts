@@ -1,0 +1,24 @@
+import type { RunMetadata } from '../trace/schema.ts';
+import type { Actions } from './actions.ts';
+import type { AttentionPages } from './attention/pages.ts';
+import type { Host } from './host.ts';
+import type { Scene } from './scene.ts';
+import type { Hover, Selection, Store } from './selection.ts';
+
+/** What every region of the panel is given. */
+export interface PanelContext {
+  readonly metadata: RunMetadata;
+  readonly pages: AttentionPages;
+  readonly selection: Store<Selection>;
+  readonly hover: Store<Hover>;
+  readonly actions: Actions;
+  readonly host: Host;
+  readonly canRun: boolean;
+}
+
+/** A part of the panel that draws scenes. */
+export interface Region {
+  readonly element: HTMLElement;
+  draw(scene: Scene): void;
+  dispose?(): void;
+}

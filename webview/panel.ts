@@ -1,0 +1,282 @@
+import { rowCount } from '../trace/schema.ts';
+import { Actions } from './actions.ts';
+import { AttentionPages } from './attention/pages.ts';
+import { ChartTables } from './charts.ts';
+import { currentTheme, followTheme, type Theme } from './colour/theme.ts';
+import { element } from './element.ts';
+import { Announcer } from './frame/announcer.ts';
+import { DepthAxis } from './frame/depth-axis.ts';
+import { listenToKeys } from './frame/keyboard.ts';
+import { Legend } from './frame/legend.ts';
+import { describe, Picture } from './frame/picture.ts';
+import { Readout } from './frame/readout.ts';
+import { RunBar } from './frame/run-bar.ts';
+import { TokenStrip } from './frame/token-strip.ts';
+import type { Host } from './host.ts';
+import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
+import { layoutFor, type Layout } from './layout.ts';
+import { measureFirstPaint } from './measures.ts';
+import type { PanelContext, Region } from './panel-context.ts';
+import { Prefetch } from './prefetch.ts';
+import { selectionFor } from './saved-state.ts';
+import { SceneBuilder } from './scene-builder.ts';
+import type { Scene } from './scene.ts';
+import { nothingHovered, Store, type Hover, type Selection } from './selection.ts';
+import { PageCache } from './source/page-cache.ts';
+import type { TraceSource } from './source/trace-source.ts';
+import { suggestSelection } from './suggestion.ts';
+import { views } from './views/view.ts';
+
+const readingDelay = 150;
+const savingDelay = 100;
+
+/** One run on screen: the frame that no view changes, and the view between. */
+export class Panel {
+  readonly element = element('div', { class: 'panel' });
+  private readonly ends: (() => void)[] = [];
+  private readonly followed = new WeakSet<Promise<unknown>>();
+  private theme: Theme = currentTheme();
+  private layout: Layout;
+  private geometry: ImageGeometry;
+  private readingTimer: number | undefined;
+  private savingTimer: number | undefined;
+  private pictureShown = false;
+  private sceneShown = false;
+
+  private constructor(
+    private readonly context: PanelContext,
+    private readonly builder: SceneBuilder,
+    private readonly tables: ChartTables,
+    private readonly runBar: RunBar,
+    private readonly picture: Picture,
+    private readonly legend: Legend,
+    private readonly regions: readonly Region[],
+    private readonly announcer: Announcer,
+    private readonly prefetch: Prefetch,
+  ) {
+    this.layout = this.currentLayout();
+    this.geometry = imageGeometry(context.metadata.image, context.metadata.visual.grid, this.layout.imageSide);
+  }
+
+  /** Reads what is needed to choose where to look first, then builds all regions. */
+  static async open(source: TraceSource, host: Host, canRun: boolean): Promise<Panel> {
+    const { metadata } = source;
+    const pages = new AttentionPages(new PageCache(source), metadata, source.tensors);
+    const saved = host.savedState();
+    const suggested = await suggestSelection(metadata, pages);
+    const selection = new Store<Selection>(selectionFor(metadata, saved, suggested));
+    const hover = new Store<Hover>(nothingHovered);
+    const actions = new Actions(metadata, selection, hover);
+    const context: PanelContext = { metadata, pages, selection, hover, actions, host, canRun };
+    const tables = new ChartTables();
+    const available = views.filter(view => view.available(metadata));
+    const runBar = new RunBar(context, available);
+    const strip = new TokenStrip(context, tables);
+    const picture = new Picture(context, tables);
+    const legend = new Legend(context);
+    const readout = new Readout(context);
+    const opened = available.map(view => ({ id: view.id, region: view.open(context, tables) }));
+    const axis = new DepthAxis(context, tables);
+    const announcer = new Announcer(text => {
+      host.post({ type: 'status', text });
+    });
+    const shownView: Region = {
+      element: element('div', { class: 'view' }, ...opened.map(({ region }) => region.element)),
+      draw: scene => {
+        for (const { id, region } of opened) {
+          region.element.hidden = id !== scene.selection.view && opened.length > 1;
+          if (!region.element.hidden) region.draw(scene);
+        }
+      },
+    };
+    // The picture comes first: it is what a hover is watched in.
+    const regions = [picture, legend, readout, strip, shownView, axis, runBar];
+    const prefetch = new Prefetch(pages, metadata);
+    const panel = new Panel(
+      context,
+      new SceneBuilder(metadata, pages),
+      tables,
+      runBar,
+      picture,
+      legend,
+      regions,
+      announcer,
+      prefetch,
+    );
+    const main = element('main', {}, picture.element, legend.element, readout.element, shownView.element, axis.element);
+    panel.element.append(runBar.element, strip.element, main, announcer.element);
+    panel.follow();
+    void panel.loadPicture(source);
+    return panel;
+  }
+
+  /** Draws for the first time, once the panel is part of the page. */
+  start(): void {
+    this.measure();
+    this.render();
+  }
+
+  showProblem(message: string, hint: string): void {
+    this.runBar.showProblem(message, hint);
+  }
+
+  /** A jump that was asked for by a command of the editor. */
+  show(layer: number | undefined, head: number | undefined): void {
+    const { decoder } = this.context.metadata.model;
+    if (layer !== undefined && layer >= 0 && layer < decoder.layers) this.context.actions.chooseLayer(layer);
+    if (head !== undefined && head >= 0 && head < decoder.heads) this.context.actions.chooseHead(head);
+  }
+
+  dispose(): void {
+    for (const end of this.ends) end();
+    for (const region of this.regions) region.dispose?.();
+    this.announcer.dispose();
+    this.prefetch.dispose();
+    window.clearTimeout(this.readingTimer);
+    this.save();
+    this.element.remove();
+  }
+
+  private follow(): void {
+    const { selection, hover, actions } = this.context;
+    const resized = (): void => {
+      this.measure();
+      this.render();
+    };
+    window.addEventListener('resize', resized);
+    this.ends.push(
+      () => {
+        window.removeEventListener('resize', resized);
+      },
+      selection.subscribe((now, before) => {
+        if (now.layers !== before.layers) this.measure();
+        this.render();
+        this.savingTimer ??= window.setTimeout(() => {
+          this.save();
+        }, savingDelay);
+      }),
+      hover.subscribe(() => {
+        this.render();
+      }),
+      followTheme(() => {
+        this.theme = currentTheme();
+        this.render();
+      }),
+      listenToKeys(actions, this.tables, this.picture),
+    );
+  }
+
+  private save(): void {
+    window.clearTimeout(this.savingTimer);
+    this.savingTimer = undefined;
+    const { host, metadata, selection } = this.context;
+    host.saveState({ run: metadata.id, selection: selection.get() });
+  }
+
+  private currentLayout(): Layout {
+    const { model, visual } = this.context.metadata;
+    const { layers } = this.context.selection.get();
+    const shape = {
+      layers: model.decoder.layers,
+      heads: model.decoder.heads,
+      visionLayers: model.vision.layers,
+      grid: visual.grid,
+    };
+    const { clientWidth } = document.documentElement;
+    return layoutFor(clientWidth, window.innerHeight, shape, (layers.first + layers.last) >> 1);
+  }
+
+  /** Takes over the window's size; keeps the old objects where nothing changed, so that nothing is drawn anew. */
+  private measure(): void {
+    const layout = this.currentLayout();
+    const { classList } = this.element;
+    if (JSON.stringify(layout) === JSON.stringify(this.layout) && classList.contains(layout.mode)) return;
+    for (const mode of ['wide', 'medium', 'stacked', 'narrow']) classList.toggle(mode, mode === layout.mode);
+    if (layout.imageSide !== this.layout.imageSide)
+      this.geometry = imageGeometry(this.context.metadata.image, this.context.metadata.visual.grid, layout.imageSide);
+    this.layout = layout;
+  }
+
+  private render(): void {
+    const { selection, hover } = this.context;
+    const { theme, layout, geometry } = this;
+    const { scene, reading, missing } = this.builder.build({
+      selection: selection.get(),
+      hover: hover.get(),
+      theme,
+      layout,
+      geometry,
+    });
+    for (const page of missing) this.followPage(page);
+    window.clearTimeout(this.readingTimer);
+    if (!scene) {
+      this.readingTimer = window.setTimeout(() => {
+        this.legend.showReading(reading);
+      }, readingDelay);
+      return;
+    }
+    for (const region of this.regions) region.draw(scene);
+    this.tables.refresh();
+    this.announce(scene);
+    this.prefetch.around(scene.shown.row, rowCount(this.context.metadata));
+    measureFirstPaint();
+    this.sceneShown = true;
+    this.markReady();
+  }
+
+  /** Draws again when a page is here; tells when it cannot be read. */
+  private followPage(page: Promise<unknown>): void {
+    if (this.followed.has(page)) return;
+    this.followed.add(page);
+    page.then(
+      () => {
+        this.render();
+      },
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        this.runBar.showProblem(`A part of the trace could not be read: ${message}`, 'Open the trace again.');
+        this.context.host.post({ type: 'error', message });
+      },
+    );
+  }
+
+  private announce(scene: Scene): void {
+    const { selection, focus, words, image, geometry } = scene;
+    const locked = selection.tokenLocked || selection.patch !== null ? 'Locked: ' : '';
+    if (focus.patch !== null && image) {
+      const [row, column] = [Math.floor(focus.patch / geometry.columns), focus.patch % geometry.columns];
+      const value = image.values[focus.patch] ?? 0;
+      this.announcer.say(
+        `${locked}row ${row}, column ${column}: ${value.toPrecision(2)}, ${words.subject}, ${words.layers}`,
+      );
+    } else this.announcer.say(locked + describe(scene));
+  }
+
+  private async loadPicture(source: TraceSource): Promise<void> {
+    try {
+      const { data } = await source.slice('image.display');
+      const url = URL.createObjectURL(new Blob([data.slice()], { type: source.metadata.image.display.mime }));
+      try {
+        const image = new Image();
+        image.src = url;
+        await image.decode();
+        this.picture.showPicture(image);
+      } finally {
+        // The decoded image no longer needs its address.
+        URL.revokeObjectURL(url);
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.runBar.showProblem(`The picture could not be shown: ${message}`, 'The attention over it is complete.');
+    }
+    this.pictureShown = true;
+    this.markReady();
+  }
+
+  private markReady(): void {
+    if (!this.pictureShown || !this.sceneShown) return;
+    requestAnimationFrame(() => {
+      document.body.dataset['ready'] = '1';
+    });
+  }
+}

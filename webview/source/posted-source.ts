@@ -1,0 +1,44 @@
+import type { RunMetadata, TensorName } from '../../trace/schema.ts';
+import type { AxisRange, TensorShape, ToHost, ToPanel } from '../messages.ts';
+import type { Slice, TraceSource } from './trace-source.ts';
+
+interface Waiting {
+  readonly resolve: (slice: Slice) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A trace whose slices are asked from the host by message. */
+export class PostedSource implements TraceSource {
+  private readonly waiting = new Map<number, Waiting>();
+  private nextRequest = 1;
+
+  constructor(
+    readonly metadata: RunMetadata,
+    readonly tensors: Readonly<Partial<Record<TensorName, TensorShape>>>,
+    private readonly post: (message: ToHost) => void,
+  ) {}
+
+  slice(tensor: TensorName, ranges: readonly AxisRange[] = []): Promise<Slice> {
+    const request = this.nextRequest++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(request, { resolve, reject });
+      this.post({ type: 'slice', request, tensor, ranges });
+    });
+  }
+
+  /** Takes the answers among the host's messages. */
+  receive(message: ToPanel): void {
+    if (message.type !== 'slice' && message.type !== 'sliceFailed') return;
+    const waiting = this.waiting.get(message.request);
+    if (!waiting) return;
+    this.waiting.delete(message.request);
+    if (message.type === 'slice') waiting.resolve(message);
+    else waiting.reject(new Error(message.message));
+  }
+
+  /** Fails what is still under way, when another run replaces this one. */
+  close(): void {
+    for (const { reject } of this.waiting.values()) reject(new Error('Another run was opened.'));
+    this.waiting.clear();
+  }
+}

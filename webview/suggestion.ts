@@ -1,0 +1,63 @@
+import { massGroups, rowCount, type RunMetadata } from '../trace/schema.ts';
+import { aggregate, type RowMaps } from './attention/aggregate.ts';
+import type { AttentionPages } from './attention/pages.ts';
+import { shownRow } from './attention/rows.ts';
+import type { Selection } from './selection.ts';
+
+/** Masses of all rows are looked through up to this many bytes. */
+const largestMass = 4 * 2 ** 20;
+
+/**
+ * Where to look first: the token of the answer whose row reads most from the image, at the layer in which that row's
+ * attention, mean of heads, is most concentrated.
+ */
+export async function suggestSelection(metadata: RunMetadata, pages: AttentionPages): Promise<Partial<Selection>> {
+  const { layers } = metadata.model.decoder;
+  const token = await mostVisualToken(metadata, pages);
+  const { row, beforeImage } = shownRow(token, 'predicts', metadata);
+  const middle = { token, layers: { first: layers >> 1, last: layers >> 1, over: 'mean' as const } };
+  if (row === undefined || beforeImage || !pages.wholeRows) return middle;
+  await pages.rowImage(row, 0, layers - 1);
+  const blocks = await pages.rowImage(row, 0, layers - 1);
+  if (!isBlocks(blocks)) return middle;
+  const maps: RowMaps = {
+    heads: metadata.model.decoder.heads,
+    patches: metadata.visual.grid.rows * metadata.visual.grid.columns,
+    leading: metadata.visual.leading,
+    layer: layer => blocks[layer]!,
+    hiddenText: () => 0,
+    hiddenPatches: () => null,
+  };
+  let [best, most] = [0, -1];
+  for (let layer = 0; layer < layers; layer++) {
+    const { maximum } = aggregate(maps, { first: layer, last: layer, over: 'mean' }, 'mean');
+    if (maximum > most) [best, most] = [layer, maximum];
+  }
+  return { token, layers: { first: best, last: best, over: 'mean' }, visionLayer: featureLayer(metadata) };
+}
+
+async function mostVisualToken(metadata: RunMetadata, pages: AttentionPages): Promise<number> {
+  const first = Math.min(metadata.promptTokens, metadata.tokens.length - 1);
+  const { layers, heads } = metadata.model.decoder;
+  const perRow = layers * heads * massGroups.length;
+  const rows = rowCount(metadata);
+  if (rows * perRow * 4 > largestMass) return Math.max(0, first);
+  const mass = await pages.cache.fetch('decoder.attention_mass', []);
+  const image = massGroups.indexOf('image');
+  let [best, most] = [Math.max(0, first), -1];
+  for (let token = metadata.promptTokens; token < metadata.tokens.length; token++) {
+    const { row } = shownRow(token, 'predicts', metadata);
+    // Punctuation often gathers what was read; words say more to begin with.
+    if (row === undefined || !/[\p{L}\p{N}]{2}/u.test(metadata.tokens[token]!.text)) continue;
+    let sum = 0;
+    for (let i = row * perRow + image; i < (row + 1) * perRow; i += massGroups.length) sum += mass[i]!;
+    if (sum > most) [best, most] = [token, sum];
+  }
+  return best;
+}
+
+const featureLayer = ({ model }: RunMetadata): number =>
+  Math.max(0, Math.min(model.vision.layers - 1, model.vision.featureLayers.at(-1) ?? model.vision.layers - 1));
+
+const isBlocks = (value: unknown): value is Float32Array[] =>
+  Array.isArray(value) && value.every(block => block instanceof Float32Array);

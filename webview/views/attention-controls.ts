@@ -1,0 +1,122 @@
+import { checkbox, dropdown, type Choice } from '../controls.ts';
+import { element } from '../element.ts';
+import { count, share } from '../format.ts';
+import { hasBothRows, quoted } from '../attention/rows.ts';
+import { massOf } from '../attention/aggregate.ts';
+import { massGroups } from '../../trace/schema.ts';
+import type { PanelContext } from '../panel-context.ts';
+import type { Scene } from '../scene.ts';
+import type { HeadChoice, LayerChoice } from '../selection.ts';
+
+/** Row, layers, heads and what is hidden. */
+export class AttentionControls {
+  readonly element: HTMLElement;
+  private readonly row;
+  private readonly layers;
+  private readonly heads;
+  private readonly hideText;
+  private readonly hideOutliers;
+
+  constructor(private readonly context: PanelContext) {
+    const { selection, actions } = context;
+    this.row = dropdown('row', 'Row', value => {
+      if (value === 'predicts' || value === 'own') selection.set({ row: value });
+    });
+    this.layers = dropdown('layer', 'Layers', value => {
+      this.chooseLayers(value);
+    });
+    this.heads = dropdown('head', 'Heads', value => {
+      actions.chooseHead(value === 'mean' || value === 'max' || value === 'rollout' ? value : Number(value));
+    });
+    this.hideText = checkbox('hide-text', 'Hide <s> and system', hideText => {
+      selection.set({ hideText });
+    });
+    this.hideOutliers = checkbox('hide-outliers', 'Hide outlier patches', hideOutliers => {
+      selection.set({ hideOutliers });
+    });
+    const labelled = (text: string, ...controls: HTMLElement[]): HTMLElement =>
+      element('span', { class: 'control' }, element('span', { class: 'dim small' }, text), ...controls);
+    this.element = element(
+      'div',
+      { class: 'controls', role: 'group', 'aria-label': 'What is shown' },
+      labelled('Row', this.row.element),
+      labelled('Show', this.layers.element, this.heads.element),
+      this.hideText.element,
+      this.hideOutliers.element,
+    );
+  }
+
+  draw(scene: Scene): void {
+    const { metadata, selection } = scene;
+    const { model } = metadata;
+    const { tower, token } = selection;
+    const name = quoted(metadata.tokens[token]?.text ?? '');
+    const generated = token >= metadata.promptTokens;
+    const rows: Choice[] = [
+      ...(generated ? [{ value: 'predicts', text: `predicts ${name}` }] : []),
+      ...(!generated || hasBothRows(token, metadata) ? [{ value: 'own', text: `of ${name}` }] : []),
+    ];
+    this.row.show(rows, rows.some(choice => choice.value === selection.row) ? selection.row : rows[0]!.value);
+    this.layers.show(
+      this.layerChoices(selection.layers),
+      tower === 'vision' ? `V${selection.visionLayer}` : layerValue(selection.layers),
+    );
+    const vision = tower === 'vision';
+    const headCount = vision ? model.vision.heads : model.decoder.heads;
+    const headChoices: Choice[] = [
+      { value: 'mean', text: 'mean of heads' },
+      { value: 'max', text: 'maximum' },
+      ...(vision && this.context.pages.hasRollout ? [{ value: 'rollout', text: 'rollout' }] : []),
+      ...Array.from({ length: headCount }, (_, head) => ({ value: String(head), text: `head ${head}` })),
+    ];
+    this.heads.show(headChoices, String(vision ? selection.visionHead : selection.head));
+    this.drawHiding(scene);
+  }
+
+  private drawHiding(scene: Scene): void {
+    const { selection, mass, metadata, outliers, focus } = scene;
+    const decoder = focus.tower === 'decoder';
+    const head: HeadChoice = focus.head;
+    const groups = mass && massOf(mass, metadata.model.decoder.heads, massGroups.length, focus.layers, head);
+    const hidden = groups && groups[massGroups.indexOf('bos')]! + groups[massGroups.indexOf('system')]!;
+    const amount = hidden === null || !decoder ? '' : ` (${share(hidden)})`;
+    this.hideText.show(selection.hideText, `Hide <s> and system${amount}`, decoder);
+    const known =
+      outliers && typeof outliers !== 'string' ? ` (${count(outliers.count)}, ${share(outliers.mass)})` : '';
+    this.hideOutliers.show(selection.hideOutliers, `Hide outlier patches${known}`, typeof outliers !== 'string');
+    this.hideOutliers.element.title =
+      typeof outliers === 'string'
+        ? outliers
+        : 'Patches that draw attention in most rows of this layer, whatever is asked';
+  }
+
+  private layerChoices(layers: LayerChoice): Choice[] {
+    const { decoder, vision } = this.context.metadata.model;
+    const last = decoder.layers - 1;
+    const all: LayerChoice = { first: 0, last, over: 'mean' };
+    const special = [all, { ...all, over: 'max' as const }];
+    if (layers.first !== layers.last && !special.some(one => layerValue(one) === layerValue(layers)))
+      special.unshift(layers);
+    return [
+      ...special.map(one => ({ value: layerValue(one), text: layerText(one) })),
+      ...Array.from({ length: decoder.layers }, (_, layer) => ({ value: `D${layer}`, text: `D${layer}` })),
+      ...Array.from({ length: vision.layers }, (_, layer) => ({ value: `V${layer}`, text: `V${layer}, vision` })),
+    ];
+  }
+
+  private chooseLayers(value: string): void {
+    const { actions, selection } = this.context;
+    const range = /^D(\d+)-(\d+) (mean|max)$/.exec(value);
+    if (range) {
+      const [, first, last, over] = range;
+      const layers: LayerChoice = { first: Number(first), last: Number(last), over: over === 'max' ? 'max' : 'mean' };
+      selection.set({ tower: 'decoder', layers });
+    } else if (value.startsWith('V')) actions.chooseVisionLayer(Number(value.slice(1)));
+    else actions.chooseLayer(Number(value.slice(1)));
+  }
+}
+
+const layerValue = ({ first, last, over }: LayerChoice): string =>
+  first === last ? `D${first}` : `D${first}-${last} ${over}`;
+const layerText = ({ first, last, over }: LayerChoice): string =>
+  `D${first}–D${last}, ${over === 'max' ? 'maximum' : 'mean'}`;

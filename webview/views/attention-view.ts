@@ -1,0 +1,49 @@
+import type { ChartTables } from '../charts.ts';
+import { element } from '../element.ts';
+import type { PanelContext, Region } from '../panel-context.ts';
+import type { Scene } from '../scene.ts';
+import { AttentionControls } from './attention-controls.ts';
+import { HeadGrid } from './head-grid.ts';
+import { LayerHeads } from './layer-heads.ts';
+import { MassBars } from './mass-bars.ts';
+
+/** Head × layer maps of the chosen row, and what the row reads from. */
+export class AttentionView implements Region {
+  readonly element: HTMLElement;
+  private readonly controls: AttentionControls;
+  private readonly grid: HeadGrid;
+  private readonly layerHeads: LayerHeads;
+  private readonly masses: MassBars;
+
+  constructor(context: PanelContext, tables: ChartTables) {
+    this.controls = new AttentionControls(context);
+    this.grid = new HeadGrid(context);
+    this.layerHeads = new LayerHeads(context);
+    this.masses = new MassBars();
+    tables.add(this.grid.element, this.grid.body, () => this.grid.table());
+    tables.add(this.layerHeads.element, this.layerHeads.body, () => this.layerHeads.table());
+    tables.add(this.masses.element, this.masses.body, () => this.masses.table());
+    this.element = element(
+      'section',
+      { class: 'canvas', 'aria-label': 'Attention', 'data-testid': 'attention-view' },
+      element('div', { class: 'canvas-title' }, element('h2', {}, 'Head × layer'), this.controls.element),
+      element('p', { class: 'dim small grid-note' }, 'corner: maximum · faded: under 5 % on the image'),
+      this.grid.element,
+      this.layerHeads.element,
+      this.masses.element,
+    );
+  }
+
+  draw(scene: Scene): void {
+    this.controls.draw(scene);
+    // A vision layer under the pointer must not move the canvas away; only a chosen one shows its heads.
+    const large = scene.layout.mode === 'narrow' || scene.selection.tower === 'vision';
+    this.element.classList.toggle('one-layer', large);
+    this.grid.element.hidden = large;
+    this.layerHeads.element.hidden = !large;
+    this.masses.element.hidden = scene.layout.mode === 'narrow';
+    if (large) this.layerHeads.draw(scene);
+    else this.grid.draw(scene);
+    if (!this.masses.element.hidden) this.masses.draw(scene);
+  }
+}
