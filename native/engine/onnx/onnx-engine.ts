@@ -1,7 +1,27 @@
 /** The engine on ONNX Runtime: one session per layer, weights read straight from the checkpoint's files. */
+import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { gridSide, visualTokenCount, type ModelConfig } from '../../checkpoint/model-config.ts';
+import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
 import type { Device } from '../../rpc.ts';
-import type { Engine, LoadProgress } from '../engine.ts';
+import type {
+  DecoderLayerResult,
+  DecoderStep,
+  Engine,
+  EngineDescription,
+  EngineTensor,
+  KeyValueCache,
+  LoadProgress,
+  VisionLayerResult,
+} from '../engine.ts';
+import { HostCache } from '../host-cache.ts';
+import { defaultThreads } from '../processor-cores.ts';
+import { runDecoderLayer } from './decoder-run.ts';
+import { requireDevice } from './device.ts';
+import { HostTensor, requireSize } from './host-tensor.ts';
+import { loadSessions, partList } from './load-sessions.ts';
+import type { OnnxSession, SessionSettings } from './onnx-session.ts';
+import { StepTables } from './step-tables.ts';
 
 export interface OnnxEngineOptions {
   readonly device: Device;
@@ -11,15 +31,129 @@ export interface OnnxEngineOptions {
 
 /**
  * Loads all sessions; yields to the event loop between them, which is where an abort is noticed.
- * @throws FoveaError `cancelled`, `device-unavailable`, `out-of-memory` or `shape-mismatch`.
+ * @throws FoveaError `cancelled`, `device-unavailable` or `out-of-memory`
  */
-export function loadOnnxEngine(
+export async function loadOnnxEngine(
   checkpoint: Checkpoint,
   options: OnnxEngineOptions,
   progress?: LoadProgress,
   signal?: AbortSignal,
 ): Promise<Engine> {
-  void progress;
-  void signal;
-  return Promise.reject(new Error(`loadOnnxEngine is not written yet (${checkpoint.folder}, ${options.device})`));
+  const settings = { device: options.device, threads: options.threads || defaultThreads() };
+  await requireDevice(settings.device);
+  const sessions = await loadSessions(modelGraphs(checkpoint), settings, progress, signal);
+  return new OnnxEngine(checkpoint.config, sessions, settings);
+}
+
+class OnnxEngine implements Engine {
+  readonly description: EngineDescription;
+  readonly #config: ModelConfig;
+  readonly #sessions: ModelParts<OnnxSession>;
+  readonly #tables: StepTables;
+
+  constructor(config: ModelConfig, sessions: ModelParts<OnnxSession>, settings: SessionSettings) {
+    this.#config = config;
+    this.#sessions = sessions;
+    this.#tables = new StepTables(config.decoder);
+    const version = env.versions.node ?? env.versions.common;
+    this.description = { name: 'ONNX Runtime', version, ...settings, arithmetic: 'F32' };
+  }
+
+  async embedPatches(pixels: Float32Array): Promise<EngineTensor> {
+    const { vision } = this.#config;
+    const shape = [1, 3, vision.imageSize, vision.imageSize];
+    requireSize('pixels', pixels.length, 3 * vision.imageSize ** 2);
+    const hidden = HostTensor.zeros([1 + gridSide(vision) ** 2, vision.hiddenSize]);
+    await this.#sessions.patchEmbedding.run({ pixels: new HostTensor(pixels, shape) }, { hidden_out: hidden });
+    return hidden;
+  }
+
+  async runVisionLayer(layer: number, hidden: EngineTensor, traced: boolean): Promise<VisionLayerResult> {
+    const { heads, hiddenSize } = this.#config.vision;
+    const input = rowsOf(hidden, hiddenSize);
+    const tokens = input.size(0);
+    const output = HostTensor.zeros(input.shape);
+    const session = layerOf(this.#sessions.visionLayers, layer);
+    const inputs = { hidden: input, traced_rows: BigInt64Array.of(BigInt(traced ? tokens : 0)) };
+    if (!traced) {
+      await session.run(inputs, { hidden_out: output });
+      return { hidden: output };
+    }
+    const cls = HostTensor.zeros([heads, 1, tokens]);
+    const mean = HostTensor.zeros([tokens, tokens]);
+    await session.run(inputs, { hidden_out: output, cls_attention: cls, mean_attention: mean });
+    return { hidden: output, clsAttention: cls.data, meanAttention: mean.data };
+  }
+
+  async project(features: readonly EngineTensor[]): Promise<EngineTensor> {
+    const { vision, decoder, featureLayers } = this.#config;
+    requireSize('feature layers', features.length, featureLayers.length);
+    const rows = features.map(feature => rowsOf(feature, vision.hiddenSize));
+    const visual = HostTensor.zeros([visualTokenCount(this.#config), decoder.hiddenSize]);
+    const inputs = Object.fromEntries(rows.map((feature, index) => [`features_${index}`, feature]));
+    await this.#sessions.projector.run(inputs, { visual });
+    return visual;
+  }
+
+  async embedTokens(ids: readonly number[]): Promise<EngineTensor> {
+    const hidden = HostTensor.zeros([ids.length, this.#config.decoder.hiddenSize]);
+    await this.#sessions.tokenEmbedding.run({ ids: BigInt64Array.from(ids, BigInt) }, { hidden_out: hidden });
+    return hidden;
+  }
+
+  concatenate(parts: readonly EngineTensor[]): EngineTensor {
+    const width = this.#config.decoder.hiddenSize;
+    const tensors = parts.map(part => rowsOf(part, width));
+    const stacked = HostTensor.zeros([tensors.reduce((rows, tensor) => rows + tensor.size(0), 0), width]);
+    let offset = 0;
+    for (const { data } of tensors) {
+      stacked.data.set(data, offset);
+      offset += data.length;
+    }
+    return stacked;
+  }
+
+  createCache(capacity: number): KeyValueCache {
+    const { layers, keyValueHeads, headSize } = this.#config.decoder;
+    return new HostCache({ layers, rowSize: keyValueHeads * headSize, capacity });
+  }
+
+  async runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult> {
+    const { decoder } = this.#config;
+    const input = rowsOf(hidden, decoder.hiddenSize);
+    const session = layerOf(this.#sessions.decoderLayers, layer);
+    return runDecoderLayer(session, { decoder, layer, hidden: input, step, tables: this.#tables });
+  }
+
+  async logits(hidden: EngineTensor, row: number): Promise<Float32Array> {
+    const { hiddenSize, vocabularySize } = this.#config.decoder;
+    const { data } = rowsOf(hidden, hiddenSize);
+    const input = new HostTensor(data.subarray(row * hiddenSize, (row + 1) * hiddenSize), [1, hiddenSize]);
+    requireSize('elements of the row', input.data.length, hiddenSize);
+    const logits = HostTensor.zeros([1, vocabularySize]);
+    await this.#sessions.languageHead.run({ hidden: input }, { logits });
+    return logits.data;
+  }
+
+  read(tensor: EngineTensor): Float32Array {
+    return HostTensor.of(tensor).data;
+  }
+
+  async release(): Promise<void> {
+    await Promise.all(partList(this.#sessions).map(session => session.release()));
+  }
+}
+
+/** @throws FoveaError `shape-mismatch` unless the tensor is [rows, width] */
+function rowsOf(tensor: EngineTensor, width: number): HostTensor {
+  const host = HostTensor.of(tensor);
+  if (host.shape.length === 2) requireSize('columns', host.size(1), width);
+  else requireSize('axes', host.shape.length, 2);
+  return host;
+}
+
+function layerOf(layers: readonly OnnxSession[], layer: number): OnnxSession {
+  const session = layers[layer];
+  if (!session) throw new RangeError(`There is no layer ${layer}; the model has ${layers.length}.`);
+  return session;
 }

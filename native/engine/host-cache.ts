@@ -1,0 +1,97 @@
+import type { KeyValueCache } from './engine.ts';
+
+export interface CacheSizes {
+  readonly layers: number;
+  /** Elements of one position's keys in one layer: key-value heads x head size. */
+  readonly rowSize: number;
+  /** Positions per layer to have room for at first. */
+  readonly capacity: number;
+}
+
+/** Views of one layer's memory, [positions, key-value heads x head size] each. */
+export interface CacheRows {
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
+}
+
+interface LayerMemory {
+  keys: Float32Array;
+  values: Float32Array;
+  positions: Int32Array;
+  length: number;
+}
+
+/**
+ * Keys and values in this process's memory, position after position, so that a session reads the filled part in place
+ * and writes the rows of a step right behind it: no step copies the cache.
+ */
+export class HostCache implements KeyValueCache {
+  readonly #rowSize: number;
+  readonly #layers: LayerMemory[];
+
+  constructor({ layers, rowSize, capacity }: CacheSizes) {
+    this.#rowSize = rowSize;
+    this.#layers = Array.from({ length: layers }, () => ({
+      keys: new Float32Array(capacity * rowSize),
+      values: new Float32Array(capacity * rowSize),
+      positions: new Int32Array(capacity),
+      length: 0,
+    }));
+  }
+
+  get allocatedBytes(): number {
+    return this.#layers.reduce((bytes, layer) => bytes + layer.keys.byteLength + layer.values.byteLength, 0);
+  }
+
+  length(layer: number): number {
+    return this.#layer(layer).length;
+  }
+
+  /** Sequence positions of the filled part. */
+  positions(layer: number): Int32Array {
+    const { positions, length } = this.#layer(layer);
+    return positions.subarray(0, length);
+  }
+
+  filled(layer: number): CacheRows {
+    return this.#rows(this.#layer(layer), 0, this.length(layer));
+  }
+
+  /** Room for `count` rows behind the filled part, whose views are only valid until the next call; grows if it must. */
+  reserve(layer: number, count: number): CacheRows {
+    const memory = this.#layer(layer);
+    const needed = memory.length + count;
+    const capacity = memory.positions.length;
+    if (needed > capacity) this.#grow(memory, Math.max(needed, 2 * capacity));
+    return this.#rows(memory, memory.length, needed);
+  }
+
+  /** Makes the rows just reserved and written part of the filled part. */
+  commit(layer: number, positions: Int32Array): void {
+    const memory = this.#layer(layer);
+    memory.positions.set(positions, memory.length);
+    memory.length += positions.length;
+  }
+
+  #layer(layer: number): LayerMemory {
+    const memory = this.#layers[layer];
+    if (!memory) throw new RangeError(`The cache has ${this.#layers.length} layers, not ${layer + 1}.`);
+    return memory;
+  }
+
+  #rows({ keys, values }: LayerMemory, first: number, end: number): CacheRows {
+    const [start, stop] = [first * this.#rowSize, end * this.#rowSize];
+    return { keys: keys.subarray(start, stop), values: values.subarray(start, stop) };
+  }
+
+  #grow(memory: LayerMemory, capacity: number): void {
+    const moved = (old: Float32Array): Float32Array => {
+      const larger = new Float32Array(capacity * this.#rowSize);
+      larger.set(old.subarray(0, memory.length * this.#rowSize));
+      return larger;
+    };
+    const positions = new Int32Array(capacity);
+    positions.set(memory.positions);
+    [memory.keys, memory.values, memory.positions] = [moved(memory.keys), moved(memory.values), positions];
+  }
+}

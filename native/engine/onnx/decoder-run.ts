@@ -1,0 +1,103 @@
+import type { DecoderConfig } from '../../checkpoint/model-config.ts';
+import type { AttentionQuery, DecoderLayerResult, DecoderStep, KeyValueCache, RowAttention } from '../engine.ts';
+import { HostCache } from '../host-cache.ts';
+import { HostTensor, requireSize } from './host-tensor.ts';
+import type { OnnxSession, SessionInput } from './onnx-session.ts';
+import type { StepTables } from './step-tables.ts';
+
+export interface DecoderRun {
+  readonly decoder: DecoderConfig;
+  readonly layer: number;
+  /** [tokens, hidden] */
+  readonly hidden: HostTensor;
+  readonly step: DecoderStep;
+  readonly tables: StepTables;
+}
+
+/** Runs one layer: reads its filled cache in place, and lets the session write the new rows right behind it. */
+export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Promise<DecoderLayerResult> {
+  const { decoder, layer, hidden, step, tables } = run;
+  const { positions } = step;
+  const tokens = hidden.size(0);
+  requireSize('positions', positions.length, tokens);
+  const cache = hostCache(step.cache);
+  const added = cache.reserve(layer, tokens);
+  const past = cache.filled(layer);
+  const keyPositions = concatenatePositions(cache.positions(layer), positions);
+  const keys = keyPositions.length;
+  const cacheRows = (data: Float32Array, rows: number): HostTensor =>
+    new HostTensor(data, [rows, decoder.keyValueHeads, decoder.headSize]);
+  const { cos, sin } = tables.rotary(step);
+  const rotaryShape = [tokens, 1, decoder.headSize / 2];
+  const attention = step.attention && traceOutputs(step.attention, decoder.heads, keys);
+  const output = HostTensor.zeros(hidden.shape);
+
+  await session.run(
+    {
+      hidden,
+      cos: new HostTensor(cos, rotaryShape),
+      sin: new HostTensor(sin, rotaryShape),
+      mask: new HostTensor(tables.mask(positions, keyPositions), [tokens, keys]),
+      past_keys: cacheRows(past.keys, keys - tokens),
+      past_values: cacheRows(past.values, keys - tokens),
+      ...traceInputs(step.attention, keys),
+    },
+    {
+      hidden_out: output,
+      new_keys: cacheRows(added.keys, tokens),
+      new_values: cacheRows(added.values, tokens),
+      ...attention,
+    },
+  );
+  cache.commit(layer, positions);
+  return attention ? { hidden: output, attention: rowAttention(attention) } : { hidden: output };
+}
+
+function hostCache(cache: KeyValueCache): HostCache {
+  if (cache instanceof HostCache) return cache;
+  throw new TypeError('This cache belongs to another engine.');
+}
+
+function concatenatePositions(past: Int32Array, added: Int32Array): Int32Array {
+  const positions = new Int32Array(past.length + added.length);
+  positions.set(past);
+  positions.set(added, past.length);
+  return positions;
+}
+
+/** Without a query no rows are asked for, and the graph traces nothing. */
+function traceInputs(query: AttentionQuery | undefined, keys: number): Record<string, SessionInput> {
+  const { rows, visual, groups, groupCount } = query ?? noTrace;
+  requireSize('group memberships', groups.length, query ? keys * groupCount : 0);
+  return {
+    rows: BigInt64Array.from(rows, BigInt),
+    visual_start: BigInt64Array.of(BigInt(visual.first)),
+    visual_end: BigInt64Array.of(BigInt(visual.first + visual.count)),
+    groups: new HostTensor(groups, [keys, groupCount]),
+  };
+}
+
+const noTrace: AttentionQuery = {
+  rows: new Int32Array(),
+  visual: { first: 0, count: 0 },
+  groups: new Float32Array(),
+  groupCount: 0,
+};
+
+type TraceOutputs = Record<'to_visual' | 'mean_over_heads' | 'mass', HostTensor>;
+
+function traceOutputs({ rows, visual, groupCount }: AttentionQuery, heads: number, keys: number): TraceOutputs {
+  return {
+    to_visual: HostTensor.zeros([heads, rows.length, visual.count]),
+    mean_over_heads: HostTensor.zeros([rows.length, keys]),
+    mass: HostTensor.zeros([heads, rows.length, groupCount]),
+  };
+}
+
+function rowAttention(outputs: TraceOutputs): RowAttention {
+  return {
+    toVisual: outputs.to_visual.data,
+    meanOverHeads: outputs.mean_over_heads.data,
+    mass: outputs.mass.data,
+  };
+}

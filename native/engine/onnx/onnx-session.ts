@@ -1,0 +1,79 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Graph } from '../../graph/graph-builder.ts';
+import type { Device } from '../../rpc.ts';
+import { HostTensor } from './host-tensor.ts';
+import { runtimeError } from './runtime-errors.ts';
+
+export interface SessionSettings {
+  readonly device: Device;
+  readonly threads: number;
+}
+
+/** float32 of any shape, or a list of int64. */
+export type SessionInput = HostTensor | BigInt64Array;
+
+/** A graph loaded with its weights. */
+export class OnnxSession {
+  private constructor(
+    private readonly name: string,
+    private readonly session: InferenceSession,
+    private readonly device: Device,
+  ) {}
+
+  /** @throws FoveaError `out-of-memory` or `device-unavailable` */
+  static async load(graph: Graph, settings: SessionSettings): Promise<OnnxSession> {
+    try {
+      const session = await InferenceSession.create(graph.bytes, sessionOptions(graph, settings));
+      return new OnnxSession(graph.name, session, settings.device);
+    } catch (error) {
+      throw runtimeError(error, `loading ${graph.name}`, settings.device);
+    }
+  }
+
+  /**
+   * Fills the memory of `outputs`; outputs of the graph that are not among them are dropped. Blocks the event loop.
+   * @throws FoveaError `out-of-memory` or `device-unavailable`
+   */
+  async run(
+    inputs: Readonly<Record<string, SessionInput>>,
+    outputs: Readonly<Record<string, HostTensor>>,
+  ): Promise<void> {
+    try {
+      await this.session.run(mapValues(inputs, runtimeTensor), mapValues(outputs, runtimeTensor));
+    } catch (error) {
+      throw runtimeError(error, `running ${this.name}`, this.device);
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+function sessionOptions(graph: Graph, { device, threads }: SessionSettings): InferenceSession.SessionOptions {
+  const weightFolder = graph.weightFolder && { model_external_initializers_file_folder_path: graph.weightFolder };
+  return {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // Sessions run one at a time, so an arena each would hold the largest layer's scratch memory once per layer.
+    enableCpuMemArena: false,
+    extra: {
+      session: {
+        ...weightFolder,
+        // Threads of a session that has finished would otherwise spin against those of the next one.
+        intra_op: { allow_spinning: '0' },
+      },
+    },
+  };
+}
+
+function runtimeTensor(value: SessionInput): Tensor {
+  return value instanceof HostTensor
+    ? new Tensor('float32', value.data, value.shape)
+    : new Tensor('int64', value, [value.length]);
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, convert: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, convert(value)]));
+}
