@@ -1,0 +1,127 @@
+/** The command line of `fovea analyze`, understood and checked. */
+import { existsSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Sampling } from '../../trace/schema.ts';
+import { traceExtension } from '../../trace/schema.ts';
+import { FoveaError } from '../errors.ts';
+import { bundledModelFolder } from '../models.ts';
+import { type AnalyzeRequest, type Device, devices } from '../rpc.ts';
+
+export interface AnalyzeOptions {
+  readonly request: AnalyzeRequest;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+const defaultMaxNewTokens = 64;
+const helpHint = 'See: fovea analyze --help';
+
+/** @throws FoveaError `usage` */
+export function parseAnalyzeOptions(words: readonly string[], now = new Date()): AnalyzeOptions {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      question: { type: 'string', short: 'q' },
+      model: { type: 'string', short: 'm' },
+      out: { type: 'string', short: 'o' },
+      device: { type: 'string', short: 'd' },
+      threads: { type: 'string', short: 't' },
+      'max-new-tokens': { type: 'string' },
+      temperature: { type: 'string' },
+      'top-p': { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  const json = values.json ?? false;
+  if (values.help) return { request: emptyRequest, json, help: true };
+
+  const [imagePath, second, ...rest] = positionals;
+  if (imagePath === undefined)
+    throw usage('No image is named.', 'For example: fovea analyze photo.jpg "What is this?"');
+  if (second !== undefined && values.question !== undefined) {
+    throw usage('The question is given twice.', 'Give it after the image or with --question.');
+  }
+  if (rest.length > 0) {
+    throw usage(
+      `"${rest[0]!}" is one word too many.`,
+      'Put the question in quotes: fovea analyze photo.jpg "What is this?"',
+    );
+  }
+  const question = values.question ?? second;
+  if (question === undefined) {
+    throw usage('No question is asked.', `For example: fovea analyze ${imagePath} "Describe this picture."`);
+  }
+  return {
+    json,
+    help: false,
+    request: {
+      imagePath,
+      question,
+      modelFolder: values.model ?? bundledModelFolder(),
+      tracePath: values.out ?? defaultTracePath(imagePath, now),
+      maxNewTokens: wholeNumber('--max-new-tokens', values['max-new-tokens'], defaultMaxNewTokens, 1),
+      sampling: samplingOf(values.temperature, values['top-p'], values.seed),
+      device: deviceOf(values.device ?? 'cpu'),
+      threads: wholeNumber('--threads', values.threads, 0, 0),
+      progressToken: '',
+    },
+  };
+}
+
+const emptyRequest: AnalyzeRequest = {
+  imagePath: '',
+  question: '',
+  modelFolder: '',
+  tracePath: '',
+  maxNewTokens: 1,
+  sampling: { mode: 'greedy' },
+  device: 'cpu',
+  threads: 0,
+  progressToken: '',
+};
+
+function usage(message: string, hint = helpHint): FoveaError {
+  return new FoveaError('usage', message, hint);
+}
+
+function wholeNumber(name: string, text: string | undefined, fallback: number, least: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+  throw usage(`${name} is "${text}"; it must be a whole number${least > -Infinity ? ` from ${least}` : ''}.`);
+}
+
+function decimal(name: string, text: string, isAllowed: (value: number) => boolean, allowed: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && isAllowed(value)) return value;
+  throw usage(`${name} is "${text}"; it must be ${allowed}.`);
+}
+
+function samplingOf(temperature: string | undefined, topP: string | undefined, seed: string | undefined): Sampling {
+  const draws = topP !== undefined || seed !== undefined ? '1' : '0';
+  const heat = decimal('--temperature', temperature ?? draws, value => value >= 0, '0 or above');
+  const share = decimal('--top-p', topP ?? '1', value => value > 0 && value <= 1, 'above 0 and at most 1');
+  const start = wholeNumber('--seed', seed, 0, -Infinity);
+  return heat === 0 ? { mode: 'greedy' } : { mode: 'sample', temperature: heat, topP: share, seed: start };
+}
+
+function deviceOf(name: string): Device {
+  const device = devices.find(known => known === name.toLowerCase());
+  if (device === undefined) throw usage(`There is no device "${name}".`, `Devices: ${devices.join(', ')}.`);
+  return device;
+}
+
+/** fovea-runs/IMAGE-yyyymmdd-hhmmss.fovea, local time; a number follows where that exists. */
+function defaultTracePath(imagePath: string, now: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+  const start = join('fovea-runs', `${basename(imagePath, extname(imagePath))}-${day}-${time}`);
+  let path = start + traceExtension;
+  for (let copy = 2; existsSync(path); copy++) path = `${start}-${copy}${traceExtension}`;
+  return path;
+}

@@ -1,0 +1,93 @@
+/** Help that a person can learn from. */
+import { devices } from '../rpc.ts';
+import { version } from '../version.ts';
+
+export const versionText = `fovea ${version}`;
+
+const exitCodeText = `Exit codes
+  0    done
+  1    something unexpected
+  2    the command line was not understood
+  3    the image or the question cannot be used
+  4    the model's files are missing, damaged, or of an unknown kind
+  5    not enough memory, or the device is not available
+  6    a file cannot be written, or is no readable trace
+  130  cancelled with Ctrl-C; what was answered so far is in the trace`;
+
+export const mainHelp = `${versionText}: shows what a vision-language model looks at
+
+It runs a model on your image and question, here on your machine, and writes a trace: where every word of the
+answer looked, for every layer and head.
+
+Usage
+  fovea analyze IMAGE QUESTION [options]   run the model, show the answer and a map, write a trace
+  fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
+  fovea COMMAND --help                     everything about a command
+  fovea --version
+
+Examples
+  fovea analyze photo.jpg "What is on the table?"
+  fovea analyze scan.png "What does the sign say?" --model ~/models/llava-1.5-7b-hf
+  fovea inspect fovea-runs/photo-20260131-120000.fovea
+
+Traces are safetensors files: open them in VS Code with the Fovea extension, or in Python.
+
+${exitCodeText}
+`;
+
+export const analyzeHelp = `Usage
+  fovea analyze IMAGE QUESTION [options]
+  fovea analyze IMAGE --question QUESTION [options]
+
+Asks a vision-language model one question about one image. IMAGE is a PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG file.
+
+What to run
+  --question, -q TEXT    the question, if it is not the second argument
+  --model, -m DIR        folder of a Hugging Face checkpoint of the LLaVA-1.5 kind: a CLIP vision tower and a Llama,
+                         Mistral or Qwen2 decoder, with config.json, *.safetensors and tokenizer.json.
+                         Default: fovea-tiny, which comes with Fovea and knows rendered scenes only
+  --device, -d NAME      ${devices.join(', ')}. Default: cpu
+  --threads, -t N        threads of the CPU. Default 0: one per physical core, at most 8
+
+How to answer
+  --max-new-tokens N     the longest answer, in tokens. Default: 64
+  --temperature T        0 always takes the most probable token; above 0 draws. Default: 0
+  --top-p P              draws among the fewest tokens that have this probability together. Default: 1
+  --seed N               the same seed draws the same answer. Default: 0
+
+What comes out
+  --out, -o FILE         the trace. Default: fovea-runs/IMAGE-DATE-TIME.fovea in the current folder
+  --json                 print one JSON object instead of text, also for errors:
+                         answer, tokens [{id, text, logprob, alternatives}] with the end token, promptTokens (all
+                         positions before the answer, visual ones counted), visualTokens, ms {load, vision, prefill,
+                         decode, total}, trace, model, bundledModel, state; or error {code, message, hint}
+  --help, -h             this text
+
+Progress is shown on stderr if that is a terminal. Ctrl-C stops after the layer that is running and keeps what was
+answered; a second Ctrl-C stops at once. NO_COLOR turns colours off, FORCE_COLOR=1 (256) or 3 (all) turns them on.
+
+Examples
+  fovea analyze photo.jpg "What is on the table?"
+  fovea analyze photo.jpg -q "Describe this picture." --max-new-tokens 200 --temperature 0.7 --seed 3
+  fovea analyze photo.jpg "How many birds are there?" --json | jq -r .answer
+
+${exitCodeText}
+`;
+
+export const inspectHelp = `Usage
+  fovea inspect TRACE [--json]
+
+Says what a trace contains: the run, and every tensor with type, shape, unit, size, meaning and range. Probabilities are
+summed: every row must give 1 within the tolerance that the trace states. All of the file is read, block by block.
+
+  --json       print one JSON object: metadata, tensors, checks, ok
+  --help, -h   this text
+
+The same in Python:
+  import json, safetensors
+  run = safetensors.safe_open("run.fovea", "numpy")
+  metadata = json.loads(run.metadata()["fovea"])
+  attention = run.get_tensor("decoder.attention_to_image")   # [rows, layers, heads, visual tokens]
+
+${exitCodeText}
+`;

@@ -1,0 +1,135 @@
+/** Adds up what a trace claims to be probabilities, row by row, so that a large trace is never in memory as a whole. */
+import type { TraceReader } from '../../trace/reader.ts';
+import { massGroups, type TensorName, tensorNames, tensorSpecs } from '../../trace/schema.ts';
+import { readFloats } from './trace-values.ts';
+
+export interface TensorRange {
+  readonly min: number;
+  readonly max: number;
+  /** Values that are no numbers or infinite. */
+  readonly notFinite: number;
+}
+
+export interface SumCheck {
+  readonly name: string;
+  /** Largest amount by which a row misses its sum. */
+  readonly largestMiss: number;
+  readonly tolerance: number;
+  readonly rows: number;
+  readonly passed: boolean;
+}
+
+export interface TraceNumbers {
+  readonly ranges: ReadonlyMap<TensorName, TensorRange>;
+  readonly checks: readonly SumCheck[];
+  /** Whether all sums hold and all values are what their unit allows. */
+  readonly ok: boolean;
+}
+
+/** @throws TraceError, errors of the file system */
+export async function checkTrace(trace: TraceReader): Promise<TraceNumbers> {
+  const tolerance = trace.metadata.attention.sumTolerance;
+  const ranges = new RangeCollector();
+  const checks = [...(await checkVision(trace, ranges, tolerance)), ...(await checkDecoder(trace, ranges, tolerance))];
+  for (const name of ['image.input', 'image.display', 'vision.rollout'] as const) {
+    if (trace.tensors[name]) ranges.add(name, await readFloats(trace, name));
+  }
+  const legal = [...ranges.all].every(([name, { min, max, notFinite }]) => {
+    return notFinite === 0 && (!tensorSpecs[name].probability || (min >= 0 && max <= 1 + tolerance));
+  });
+  return { ranges: ranges.all, checks, ok: legal && checks.every(check => check.passed) };
+}
+
+async function checkVision(trace: TraceReader, ranges: RangeCollector, tolerance: number): Promise<SumCheck[]> {
+  const patches = await readFloats(trace, 'vision.cls_attention');
+  const self = await readFloats(trace, 'vision.cls_self_attention');
+  ranges.add('vision.cls_attention', patches);
+  ranges.add('vision.cls_self_attention', self);
+  const perRow = patches.length / self.length;
+  const check = new SumCollector('CLS to all patches and itself = 1', tolerance);
+  self.forEach((own, row) => {
+    check.add(sum(patches, row * perRow, perRow) + own, 1);
+  });
+  return [check.result];
+}
+
+async function checkDecoder(trace: TraceReader, ranges: RangeCollector, tolerance: number): Promise<SumCheck[]> {
+  const { layers, heads } = trace.metadata.model.decoder;
+  const { count } = trace.metadata.visual;
+  const tokens = trace.metadata.tokens.length;
+  const groups = massGroups.length;
+  const image = massGroups.indexOf('image');
+  const masses = new SumCollector('groups of a row = 1', tolerance);
+  const visual = new SumCollector('a row to all visual tokens = its image group', tolerance);
+  const text = new SumCollector('a row to all text tokens = the other groups', tolerance);
+  const rows = trace.tensors['decoder.attention_mass']?.shape[0] ?? 0;
+  for (let row = 0; row < rows; row++) {
+    const toImage = await readRow(trace, 'decoder.attention_to_image', row);
+    const toText = await readRow(trace, 'decoder.attention_to_text', row);
+    const mass = await readRow(trace, 'decoder.attention_mass', row);
+    ranges.add('decoder.attention_to_image', toImage);
+    ranges.add('decoder.attention_to_text', toText);
+    ranges.add('decoder.attention_mass', mass);
+    for (let layer = 0; layer < layers; layer++) {
+      let imageShare = 0;
+      for (let head = layer * heads; head < (layer + 1) * heads; head++) {
+        const share = mass[head * groups + image]!;
+        masses.add(sum(mass, head * groups, groups), 1);
+        visual.add(sum(toImage, head * count, count), share);
+        imageShare += share / heads;
+      }
+      text.add(sum(toText, layer * tokens, tokens) + imageShare, 1);
+    }
+  }
+  return [masses.result, visual.result, text.result];
+}
+
+class SumCollector {
+  private largestMiss = 0;
+  private rows = 0;
+
+  constructor(
+    private readonly name: string,
+    private readonly tolerance: number,
+  ) {}
+
+  add(actual: number, expected: number): void {
+    const miss = Math.abs(actual - expected);
+    if (!(miss <= this.largestMiss)) this.largestMiss = miss;
+    this.rows++;
+  }
+
+  get result(): SumCheck {
+    const { name, largestMiss, tolerance, rows } = this;
+    return { name, largestMiss, tolerance, rows, passed: largestMiss <= tolerance };
+  }
+}
+
+class RangeCollector {
+  readonly all = new Map<TensorName, TensorRange>();
+
+  add(name: TensorName, values: Float32Array): void {
+    let { min, max, notFinite } = this.all.get(name) ?? { min: Infinity, max: -Infinity, notFinite: 0 };
+    for (const value of values) {
+      if (!Number.isFinite(value)) notFinite++;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    this.all.set(name, { min, max, notFinite });
+  }
+}
+
+function sum(values: Float32Array, start: number, length: number): number {
+  let total = 0;
+  for (let index = start; index < start + length; index++) total += values[index]!;
+  return total;
+}
+
+function readRow(trace: TraceReader, name: TensorName, row: number): Promise<Float32Array> {
+  return readFloats(trace, name, [[row, row + 1]]);
+}
+
+/** Tensors that the file has, in the schema's order. */
+export function presentTensors(trace: TraceReader): TensorName[] {
+  return tensorNames.filter(name => trace.tensors[name] !== undefined);
+}

@@ -1,0 +1,127 @@
+/** Entry of the pipeline process: answers native/rpc.ts on the IPC channel of whoever forked it. */
+import { rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import {
+  type CancellationToken,
+  createMessageConnection,
+  ErrorCodes,
+  IPCMessageReader,
+  IPCMessageWriter,
+  ResponseError,
+} from 'vscode-jsonrpc/node';
+import { Pipeline } from './analysis/pipeline.ts';
+import { FoveaError } from './errors.ts';
+import {
+  type AnalyzeRequest,
+  analyzeRequest,
+  type AnalyzeResult,
+  logNotification,
+  type PipelineError,
+  type PipelineStatus,
+  releaseRequest,
+  type StageProgress,
+  stageProgress,
+  statusRequest,
+} from './rpc.ts';
+import { RunQueue } from './run-queue.ts';
+
+/** "RequestFailed" of the language server protocol: understood, and failed for a reason that the data tells. */
+const requestFailed = -32803;
+
+function serve(): void {
+  const connection = createMessageConnection(new IPCMessageReader(process), new IPCMessageWriter(process));
+  const pipeline = new Pipeline();
+  const queue = new RunQueue();
+
+  const log = (level: 'info' | 'warn' | 'error', message: string): void => {
+    connection.sendNotification(logNotification, { level, message }).catch(leaveOnClosedChannel);
+  };
+  /** A message that cannot be sent means that the parent is gone, which `disconnect` handles. */
+  const leaveOnClosedChannel = (): void => {
+    if (!process.connected) leave();
+  };
+  const leave = (): void => {
+    if (pipeline.unfinishedFile !== undefined) rmSync(pipeline.unfinishedFile, { force: true });
+    process.exit();
+  };
+
+  const analyze = async (request: AnalyzeRequest, token: CancellationToken): Promise<AnalyzeResult> => {
+    const abort = new AbortController();
+    const cancelled = new FoveaError('cancelled', 'The run was cancelled.', 'Run it again when you like.');
+    const listener = token.onCancellationRequested(() => {
+      abort.abort(cancelled);
+    });
+    if (token.isCancellationRequested) abort.abort(cancelled);
+    const progress = (value: StageProgress): void => {
+      connection.sendProgress(stageProgress, request.progressToken, value).catch(leaveOnClosedChannel);
+    };
+    try {
+      const analysis = await queue.run(
+        () => pipeline.analyze(request, { progress, signal: abort.signal }),
+        abort.signal,
+        ahead => {
+          progress({ stage: 'queued', done: 0, total: ahead });
+        },
+      );
+      const { metadata, ...result } = analysis;
+      log('info', `${basename(request.imagePath)}: ${result.state}, ${(metadata.ms.total / 1000).toFixed(2)} s`);
+      return result;
+    } finally {
+      listener.dispose();
+    }
+  };
+
+  const status = (): PipelineStatus => {
+    const { folder, engine, loads } = pipeline.model;
+    return {
+      pid: process.pid,
+      residentBytes: process.memoryUsage.rss(),
+      ...(folder !== undefined && { loadedModel: folder }),
+      engine: engine
+        ? `${engine.description.name} ${engine.description.version} (${engine.description.device})`
+        : 'not loaded',
+      loads,
+    };
+  };
+
+  /** What the other side may know: a message, a code and a hint; the stack goes to the log. */
+  const asResponseError = (error: unknown): ResponseError<PipelineError> => {
+    if (error instanceof FoveaError) {
+      return new ResponseError(requestFailed, error.message, { code: error.code, hint: error.hint });
+    }
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+    log('error', stack ?? message);
+    const hint = 'The log has the details. Please report this with them.';
+    return new ResponseError<PipelineError>(ErrorCodes.InternalError, message, { code: 'internal', hint });
+  };
+  const answering =
+    <Arguments extends unknown[], Result>(handler: (...values: Arguments) => Promise<Result>) =>
+    async (...values: Arguments): Promise<Result | ResponseError<PipelineError>> => {
+      try {
+        return await handler(...values);
+      } catch (error) {
+        return asResponseError(error);
+      }
+    };
+
+  connection.onRequest(analyzeRequest, answering(analyze));
+  connection.onRequest(statusRequest, status);
+  connection.onRequest(
+    releaseRequest,
+    answering(() => queue.run(() => pipeline.release())),
+  );
+  connection.onError(([error]) => {
+    process.stderr.write(`fovea pipeline: ${error.message}\n`);
+  });
+  process.once('disconnect', leave);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, leave);
+  connection.listen();
+}
+
+if (process.send) {
+  process.title = 'fovea pipeline';
+  serve();
+} else {
+  process.stderr.write('This is the pipeline process of Fovea; VS Code starts it. On the command line, use fovea.\n');
+  process.exitCode = 2;
+}
