@@ -21,15 +21,23 @@ export function pickOrType<Item extends vscode.QuickPickItem>(
   picker.items = options.items;
   return new Promise(resolve => {
     let chosen: Item | undefined;
+    let typed: Item | undefined;
+    /** Whether the user has seen what was typed as the first item of the list. */
+    let drawn = true;
     picker.onDidChangeValue(value => {
-      const typed = options.itemFor(value.trim());
-      picker.items = typed ? [{ ...typed, alwaysShow: true }, ...options.items] : options.items;
+      const item = options.itemFor(value.trim());
+      typed = item && { ...item, alwaysShow: true };
+      drawn = typed === undefined;
+      picker.items = typed ? [typed, ...options.items] : options.items;
+    });
+    picker.onDidChangeActive(([active]) => {
+      if (active !== undefined && active === typed) drawn = true;
     });
     picker.onDidAccept(() => {
-      // Pressing Enter faster than the list is drawn must still take what was typed.
-      const typed = options.itemFor(picker.value.trim());
       const active = picker.activeItems[0];
-      chosen = (active as Item | undefined) ?? typed;
+      const listed = active !== undefined && options.items.includes(active) ? (active as Item) : undefined;
+      // Enter may come faster than the list is drawn; what is highlighted then is no choice.
+      chosen = (drawn ? listed : undefined) ?? typed;
       if (chosen) picker.hide();
     });
     picker.onDidHide(() => {
