@@ -1,12 +1,16 @@
 /** The one map that the terminal shows of a run. */
 import type { TraceReader } from '../../trace/reader.ts';
-import { massGroups, type RunMetadata } from '../../trace/schema.ts';
+import type { RunMetadata } from '../../trace/schema.ts';
 import { readFloats } from './trace-values.ts';
 
 export interface AttentionSummary {
-  /** Decoder layer with the largest share of attention on the image, mean over heads and answer tokens. */
+  /**
+   * Decoder layer that singles out parts of the image most: the most attention above an even spread over the patches,
+   * in the mean of answer tokens. The layer with the most attention on the image would often be the first one, which
+   * spreads it evenly and so shows nothing.
+   */
   readonly layer: number;
-  /** That share, 0 to 1. */
+  /** Share of that layer's attention on the image, 0 to 1. */
   readonly imageShare: number;
   readonly answerTokens: number;
   /** [patches] of that layer, mean over heads and answer tokens, probability */
@@ -14,36 +18,48 @@ export interface AttentionSummary {
   readonly maximum: number;
 }
 
-/** Reads only the rows of the answer, and of these only one layer. */
+/** Reads the rows of the answer one by one, so that a large trace stays on disk. */
 export async function summarizeAttention(trace: TraceReader): Promise<AttentionSummary | undefined> {
   const { metadata } = trace;
-  const rows = answerRows(metadata);
+  const [firstRow, endRow] = answerRows(metadata);
+  const answerTokens = endRow - firstRow;
+  if (answerTokens <= 0) return undefined;
   const { layers, heads } = metadata.model.decoder;
   const { leading, count } = metadata.visual;
-  if (rows[0] >= rows[1]) return undefined;
-
-  const mass = await readFloats(trace, 'decoder.attention_mass', [rows]);
-  const shares = new Float64Array(layers);
-  const image = massGroups.indexOf('image');
-  const perLayer = (rows[1] - rows[0]) * heads;
-  for (let index = 0; index * massGroups.length < mass.length; index++) {
-    const layer = Math.floor(index / heads) % layers;
-    shares[layer]! += mass[index * massGroups.length + image]! / perLayer;
+  const maps = Array.from({ length: layers }, () => new Float32Array(count - leading));
+  const singledOut = new Float64Array(layers);
+  for (let row = firstRow; row < endRow; row++) {
+    const attention = await readFloats(trace, 'decoder.attention_to_image', [[row, row + 1]]);
+    maps.forEach((map, layer) => {
+      const perHead = attention.subarray(layer * heads * count, (layer + 1) * heads * count);
+      const mean = headMean(perHead, heads, count, leading);
+      singledOut[layer]! += aboveEvenSpread(mean) / answerTokens;
+      for (let patch = 0; patch < map.length; patch++) map[patch]! += mean[patch]! / answerTokens;
+    });
   }
-  const layer = shares.indexOf(Math.max(...shares));
-
-  const attention = await readFloats(trace, 'decoder.attention_to_image', [rows, [layer, layer + 1]]);
-  const map = new Float32Array(count - leading);
-  for (let start = 0; start < attention.length; start += count) {
-    for (let patch = 0; patch < map.length; patch++) map[patch]! += attention[start + leading + patch]! / perLayer;
-  }
+  const layer = singledOut.indexOf(Math.max(...singledOut));
+  const map = maps[layer]!;
   return {
     layer,
-    imageShare: shares[layer]!,
-    answerTokens: rows[1] - rows[0],
+    imageShare: map.reduce((sum, value) => sum + value, 0),
+    answerTokens,
     map,
     maximum: map.reduce((largest, value) => Math.max(largest, value), 0),
   };
+}
+
+/** From [heads, visual tokens] to [patches]. */
+function headMean(perHead: Float32Array, heads: number, count: number, leading: number): Float32Array {
+  const mean = new Float32Array(count - leading);
+  for (let head = 0; head < heads; head++) {
+    for (let patch = 0; patch < mean.length; patch++) mean[patch]! += perHead[head * count + leading + patch]! / heads;
+  }
+  return mean;
+}
+
+function aboveEvenSpread(map: Float32Array): number {
+  const even = map.reduce((sum, value) => sum + value, 0) / map.length;
+  return map.reduce((sum, value) => sum + Math.max(0, value - even), 0);
 }
 
 /** Rows that predict the answer's tokens, without the one that predicts the end. */

@@ -68,8 +68,9 @@ function pictures(parts: ReportParts, summary: AttentionSummary): string[] {
   const { metadata } = parts.analysis;
   const { grid } = metadata.visual;
   const caption = [
-    `Attention to the image in decoder layer ${summary.layer}, the one that attends to it most (${percent(summary.imageShare)} of all its attention):`,
-    `mean of ${count(metadata.model.decoder.heads, 'head')} and ${count(summary.answerTokens, 'answer token')}, one square a patch.`,
+    `Where decoder layer ${summary.layer} looked, the one that singles out parts of the image most:`,
+    `its attention in the mean of ${count(metadata.model.decoder.heads, 'head')} and ${count(summary.answerTokens, 'answer token')}, one square a patch.`,
+    `${percent(summary.imageShare)} of it is on the image.`,
   ].join(' ');
   const room = parts.columns - margin.length;
   const text = wrapText(caption, Math.min(room, 100)).map(parts.style.dim);
@@ -84,11 +85,11 @@ function pictures(parts: ReportParts, summary: AttentionSummary): string[] {
   const [width, height] = [grid.columns * scale, grid.rows * scale];
   const seen = drawPicture(shrink(parts.input, metadata.image.input, width, height), depth);
   const heat = drawPicture(heatPicture(summary.map, grid.columns, summary.maximum, scale), depth);
-  const label = `what the model saw, ${metadata.image.input.width} × ${metadata.image.input.height}`;
-  const below = displayWidth(label) <= width ? label : label.slice(0, width);
+  const size = `${metadata.image.input.width} × ${metadata.image.input.height}`;
+  const label = [`what the model saw, ${size}`, 'what the model saw', ''].find(words => words.length <= width)!;
   return [
     ...seen.map((line, index) => line + ' '.repeat(gap) + heat[index]!),
-    parts.style.dim(below.padEnd(width + gap)) + legend(summary.maximum, width, depth, parts.style),
+    parts.style.dim(label.padEnd(width + gap)) + legend(summary.maximum, width, depth, parts.style),
     '',
     ...text,
   ];
