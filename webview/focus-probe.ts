@@ -4,13 +4,12 @@
  * is answered here: the first style element that is asked for is a stand-in that takes any rule. Import this module
  * before the library.
  */
-type Create = (tag: string, options?: ElementCreationOptions) => HTMLElement;
-const create: Create = document.createElement.bind(document);
+const create = (tag: string): Element => document.createElementNS('http://www.w3.org/1999/xhtml', tag);
 
 Object.defineProperty(document, 'createElement', {
   configurable: true,
-  value: (tag: string, options?: ElementCreationOptions): HTMLElement => {
-    if (tag !== 'style') return create(tag, options);
+  value: (tag: string): Element => {
+    if (tag !== 'style') return create(tag);
     Reflect.deleteProperty(document, 'createElement');
     const standIn = create('link');
     Object.defineProperty(standIn, 'sheet', { value: { insertRule: () => 0 } });

@@ -47,9 +47,9 @@ async function mostVisualToken(metadata: RunMetadata, pages: AttentionPages): Pr
   let [best, most] = [Math.max(0, first), -1];
   for (let token = metadata.promptTokens; token < metadata.tokens.length; token++) {
     const { row } = shownRow(token, 'predicts', metadata);
-    // Punctuation often gathers what was read; words say more to begin with.
-    if (row === undefined || !/[\p{L}\p{N}]{2}/u.test(metadata.tokens[token]!.text)) continue;
-    let sum = 0;
+    if (row === undefined) continue;
+    // Whole words say more to begin with than their parts, than "the" and than punctuation.
+    let sum = /^\s\p{L}{4,}$/u.test(metadata.tokens[token]!.text) ? perRow : 0;
     for (let i = row * perRow + image; i < (row + 1) * perRow; i += massGroups.length) sum += mass[i]!;
     if (sum > most) [best, most] = [token, sum];
   }

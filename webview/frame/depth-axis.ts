@@ -32,9 +32,9 @@ export class DepthAxis implements Region {
     'aria-orientation': 'horizontal',
     'data-testid': 'depth-axis',
   });
-  private readonly visionCaption = element('span', { class: 'axis-caption' });
-  private readonly decoderCaption = element('span', { class: 'axis-caption' });
-  private readonly maximumCaption = element('span', { class: 'axis-caption' }, 'max');
+  private readonly visionCaption = element('span', { class: 'axis-caption vision' });
+  private readonly decoderCaption = element('span', { class: 'axis-caption decoder' });
+  private readonly maximumCaption = element('span', { class: 'axis-caption maximum' }, 'max');
   private readonly rule = element('span', { class: 'axis-rule' });
   private scene: Scene | null = null;
   private drawn = '';
@@ -59,6 +59,9 @@ export class DepthAxis implements Region {
       .data(tiles, tileName)
       .join(enter => enter.append(tile => newTile(tile)));
     const { focus, metadata } = scene;
+    const { rows, columns } = metadata.visual.grid;
+    const tallest = Math.round((Math.max(...tiles.map(tile => tile.size)) * rows) / Math.max(rows, columns));
+    this.strip.style.height = `${7 + tallest + 30 + 16}px`;
     elements.each(function (tile) {
       const chosen = isChosen(scene, tile);
       this.style.left = `${tile.left}px`;
@@ -66,6 +69,7 @@ export class DepthAxis implements Region {
       this.classList.toggle('chosen', chosen);
       const [canvas, label, note] = Array.from(this.children) as [HTMLCanvasElement, HTMLElement, HTMLElement];
       canvas.style.width = `${tile.size}px`;
+      this.style.setProperty('--tile', `${tallest}px`);
       setText(label, tile.labelled || chosen ? tileName(tile) : '');
       const map = mapOf(scene, tile);
       setText(
@@ -128,10 +132,11 @@ export class DepthAxis implements Region {
     const last = tiles.at(-1);
     if (!first || !last) return;
     const scrolled = layout.mode === 'narrow' || layout.mode === 'stacked';
+    this.strip.classList.toggle('scrolled', scrolled);
     this.strip.style.minWidth = scrolled ? `${last.left + last.size + 16}px` : '';
     this.rule.style.left = `${first.left - (scrolled ? 15 : 52)}px`;
     this.visionCaption.style.left = '16px';
-    this.decoderCaption.style.left = `${first.left}px`;
+    this.decoderCaption.style.left = scrolled ? '16px' : `${first.left}px`;
     this.maximumCaption.style.left = `${first.left - 40}px`;
     this.maximumCaption.hidden = scrolled || last.size < 24;
     setText(this.visionCaption, `Vision tower: CLS to patches, mean of ${vision.heads} heads`);
@@ -140,7 +145,8 @@ export class DepthAxis implements Region {
       layout.columns.count < decoder.layers
         ? `, layers D${layout.columns.first} to D${layout.columns.first + layout.columns.count - 1} of ${decoder.layers}`
         : '';
-    setText(this.decoderCaption, `Decoder: ${subject} to patches, mean of ${decoder.heads} heads${part}`);
+    const text = `Decoder: ${subject} to patches, mean of ${decoder.heads} heads${part}`;
+    setText(this.decoderCaption, scrolled ? `${text}; V: CLS to patches` : text);
   }
 
   private keepInSight(scene: Scene, tiles: readonly Tile[]): void {

@@ -2,11 +2,12 @@ import { scaleLinear } from 'd3';
 import { overlayAlpha } from '../colour/colour-map.ts';
 import { checkbox } from '../controls.ts';
 import { element, fitCanvas, setText } from '../element.ts';
-import { share, tick } from '../format.ts';
+import { tick } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 
-const barWidth = 220;
+const widestBar = 220;
+const narrowestBar = 180;
 const barHeight = 14;
 
 /** The scale of the overlay in its unit, and how it is drawn. */
@@ -17,7 +18,6 @@ export class Legend implements Region {
   private readonly unit = element('span', { class: 'unit dim', 'data-testid': 'legend-unit' });
   private readonly scaleButtons: Readonly<Record<Scene['selection']['scale'], HTMLButtonElement>>;
   private readonly keep;
-  private readonly smooth;
   private readonly opacity = element('input', {
     type: 'range',
     min: 0,
@@ -52,10 +52,6 @@ export class Legend implements Region {
     this.keep = checkbox('keep-scale', 'Keep scale', checked => {
       selection.set({ keptMaximum: checked ? (this.scene?.imageMaximum ?? null) : null });
     });
-    this.smooth = checkbox('smooth', 'Smooth', smooth => {
-      selection.set({ smooth });
-    });
-    this.smooth.element.title = 'Interpolate between patches; off, every patch is drawn as it is';
     this.opacity.addEventListener('input', () => {
       selection.set({ opacity: Number(this.opacity.value) / 100 });
     });
@@ -71,7 +67,6 @@ export class Legend implements Region {
       ),
       this.unit,
       this.keep.element,
-      this.smooth.element,
       element('label', { class: 'opacity dim' }, 'overlay', this.opacity),
     );
   }
@@ -85,7 +80,6 @@ export class Legend implements Region {
       this.scaleButtons[scale].tabIndex = on ? 0 : -1;
     }
     this.keep.element.hidden = selection.scale === 'own';
-    this.smooth.show(selection.smooth, 'Smooth');
     this.keep.show(selection.keptMaximum !== null, 'Keep');
     if (document.activeElement !== this.opacity) this.opacity.value = String(Math.round(selection.opacity * 100));
     const scale = scaleLinear([0, 1], [0, imageMaximum]);
@@ -94,11 +88,12 @@ export class Legend implements Region {
       setText(label, imageMaximum === 0 ? (i === 0 ? '0' : '') : (over && i === 2 ? '≥ ' : '') + tick(scale(i / 2)));
     });
     this.setUnit(scene);
-    const key = `${selection.opacity} ${theme.scheme}`;
+    const barWidth = scene.layout.mode === 'medium' ? narrowestBar : widestBar;
+    const key = `${selection.opacity} ${theme.scheme} ${barWidth} ${window.devicePixelRatio}`;
     this.bar.setAttribute('aria-label', `Colour scale from 0 to ${tick(imageMaximum)} ${this.unit.textContent}`);
     if (key === this.drawn) return;
     this.drawn = key;
-    this.drawBar(scene);
+    this.drawBar(scene, barWidth);
   }
 
   /** Tells that the old picture stays until a page is here. */
@@ -110,13 +105,13 @@ export class Legend implements Region {
   private setUnit({ image, selection, focus }: Scene): void {
     this.element.classList.remove('reading');
     const hidden = image ? image.hiddenText + image.hiddenPatches : 0;
-    if (hidden > 0) setText(this.unit, `of the rest, ${share(hidden)} hidden`);
+    if (hidden > 0) setText(this.unit, 'share of the rest');
     else if (focus.tower === 'vision' && selection.visionHead === 'rollout') setText(this.unit, 'share of CLS');
     else setText(this.unit, 'probability');
   }
 
   /** The ramp over a dark and a light ground, since a translucent colour depends on what is below. */
-  private drawBar({ theme, selection }: Scene): void {
+  private drawBar({ theme, selection }: Scene, barWidth: number): void {
     const context = fitCanvas(this.bar, barWidth, barHeight);
     context.clearRect(0, 0, barWidth, barHeight);
     const [dark, light] = theme.scheme === 'light' ? ['#999', '#ddd'] : ['#777', '#bbb'];

@@ -155,23 +155,23 @@ function detail(scene: Scene): string {
   const at = (patch: number): string =>
     `row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}`;
   const hidden = [
-    ...(image.hiddenText > 0 ? [`<s> and system hidden: ${share(image.hiddenText)}`] : []),
-    ...(image.hiddenPatches > 0 ? [`outlier patches hidden: ${share(image.hiddenPatches)}`] : []),
+    ...(image.hiddenText > 0 ? [`<s> and system ${share(image.hiddenText)}`] : []),
+    ...(image.hiddenPatches > 0 ? [`outlier patches ${share(image.hiddenPatches)}`] : []),
   ];
-  const after = hidden.length > 0 ? ` · ${hidden.join(', ')}` : '';
-  if (focus.patch === null) return `Peak ${probability(image.maximum)} at ${at(image.peak)}${after}`;
+  const before = hidden.length > 0 ? `hidden: ${hidden.join(', ')} · ` : '';
+  if (focus.patch === null) return `${before}peak ${probability(image.maximum)} at ${at(image.peak)}`;
   const value = image.values[focus.patch] ?? 0;
   let rank = 1;
   for (const other of image.values) if (other > value) rank++;
   const where = at(focus.patch);
-  const here = `${where[0]!.toUpperCase()}${where.slice(1)}: ${probability(value)}, ${rank} of ${image.values.length}`;
+  const here = `${before}${where}: ${probability(value)}, ${rank} of ${image.values.length}`;
   if (!readers)
     return selection.layers.last - selection.layers.first >= 8
       ? `${here}. Choose one layer to see which tokens looked here.`
-      : here + after;
+      : here;
   const best = readers.byToken.reduce((top, other, token) => (other > readers.byToken[top]! ? token : top), 0);
   const reader = metadata.tokens[best];
   return reader && readers.maximum > 0
     ? `${here} · most for ${quoted(reader.text)}, ${probability(readers.maximum)}`
-    : here + after;
+    : here;
 }

@@ -138,15 +138,13 @@ export class TokenStrip implements Region {
   private place(prompt: HTMLElement, answer: HTMLElement): void {
     const { visual, promptTokens } = this.context.metadata;
     const image = element('span', { class: 'image-tokens' }, `image · ${count(visual.count)} tokens`);
-    let imagePlaced = false;
-    this.options.each(function ({ token, index }) {
-      if (!imagePlaced && (token.position >= visual.first || index >= promptTokens)) {
-        prompt.append(image);
-        imagePlaced = true;
-      }
+    const entries = this.options.data();
+    const after = entries.find(({ token, index }) => token.position >= visual.first || index >= promptTokens)?.index;
+    this.options.each(function ({ index }) {
+      if (index === after) prompt.append(image);
       (index < promptTokens ? prompt : answer).append(this);
     });
-    if (!imagePlaced) prompt.append(image);
+    if (after === undefined) prompt.append(image);
   }
 
   private listen(): void {

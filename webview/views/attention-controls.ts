@@ -16,6 +16,8 @@ export class AttentionControls {
   private readonly heads;
   private readonly hideText;
   private readonly hideOutliers;
+  /** Stands apart from the others, beside the note on the maps. */
+  readonly smooth;
 
   constructor(private readonly context: PanelContext) {
     const { selection, actions } = context;
@@ -34,6 +36,10 @@ export class AttentionControls {
     this.hideOutliers = checkbox('hide-outliers', 'Hide outlier patches', hideOutliers => {
       selection.set({ hideOutliers });
     });
+    this.smooth = checkbox('smooth', 'Smooth', smooth => {
+      selection.set({ smooth });
+    });
+    this.smooth.element.title = 'Interpolate the image overlay between patches; off, every patch is drawn as it is';
     const labelled = (text: string, ...controls: HTMLElement[]): HTMLElement =>
       element('span', { class: 'control' }, element('span', { class: 'dim small' }, text), ...controls);
     this.element = element(
@@ -71,6 +77,7 @@ export class AttentionControls {
     ];
     this.heads.show(headChoices, String(vision ? selection.visionHead : selection.head));
     this.drawHiding(scene);
+    this.smooth.show(selection.smooth, 'Smooth overlay');
   }
 
   private drawHiding(scene: Scene): void {

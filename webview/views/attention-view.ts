@@ -27,7 +27,12 @@ export class AttentionView implements Region {
       'section',
       { class: 'canvas', 'aria-label': 'Attention', 'data-testid': 'attention-view' },
       element('div', { class: 'canvas-title' }, element('h2', {}, 'Head × layer'), this.controls.element),
-      element('p', { class: 'dim small grid-note' }, 'corner: maximum · faded: under 5 % on the image'),
+      element(
+        'div',
+        { class: 'grid-note' },
+        this.controls.smooth.element,
+        element('span', { class: 'dim small' }, 'corner: maximum · faded: under 5 % on the image'),
+      ),
       this.grid.element,
       this.layerHeads.element,
       this.masses.element,
