@@ -35,7 +35,10 @@ export function showPanelStatus(editors: TraceEditors): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('fovea.panel', vscode.StatusBarAlignment.Left, -90);
   item.name = vscode.l10n.t('Fovea: Selection');
   const update = (): void => {
-    item.text = editors.active?.status ?? '';
+    const status = editors.active?.status ?? '';
+    item.text = status;
+    // The status bar cuts long lines.
+    item.tooltip = status;
     if (item.text === '') item.hide();
     else item.show();
   };

@@ -6,7 +6,7 @@ export async function openBytes(uri: vscode.Uri): Promise<ByteSource> {
   let bytes = await vscode.workspace.fs.readFile(uri);
   return {
     size: bytes.byteLength,
-    read: (offset, length) => Promise.resolve(bytes.slice(offset, offset + length)),
+    read: (offset, length) => Promise.resolve(new Uint8Array(bytes.subarray(offset, offset + length))),
     close: () => {
       bytes = new Uint8Array();
       return Promise.resolve();

@@ -1,14 +1,10 @@
 import type { AnalyzeRequest, AnalyzeResult, PipelineStatus, StageProgress } from '../../native/rpc.ts';
+import { CancelGrace } from './cancel-grace.ts';
 import type { Clock } from './clock.ts';
 import { CrashGuard } from './crash-guard.ts';
 import { crashed, howItEnded, PipelineFailure, refused, type ProcessEnd } from './failure.ts';
 import type { PipelineProcess } from './process.ts';
 import { Turns } from './turns.ts';
-
-/** After Cancel the child is read to between two layers; one that is silent for longer is stuck and killed. */
-const cancelGraceMilliseconds = 1_500;
-/** A child that is writing what it computed has heard the Cancel; a large trace takes a while. */
-const writeGraceMilliseconds = 15_000;
 
 export interface PipelineLog {
   info(message: string): void;
@@ -112,15 +108,13 @@ export class PipelineClient {
     signal: AbortSignal,
   ): Promise<AnalyzeOutcome> {
     const child = await this.running();
-    let stage: StageProgress['stage'] = 'load';
-    const grace = this.killWhenSilent(child, () => stage, signal);
+    const grace = new CancelGrace(child, signal, this.options);
     const report = (progress: StageProgress): void => {
-      stage = progress.stage;
-      if (stage === 'write') grace.extend();
+      grace.stageIs(progress.stage);
       this.setState({ kind: 'running', request, progress });
       onProgress(progress);
     };
-    this.setState({ kind: 'running', request, progress: { stage, done: 0, total: 0 } });
+    this.setState({ kind: 'running', request, progress: { stage: 'load', done: 0, total: 0 } });
     const progressToken = `run-${++this.runs}`;
     try {
       const answer = child.analyze({ ...request, progressToken }, report, signal);
@@ -171,32 +165,6 @@ export class PipelineClient {
     this.setState({ kind: 'stopped' });
   }
 
-  private killWhenSilent(child: PipelineProcess, stage: () => StageProgress['stage'], signal: AbortSignal): Grace {
-    const { clock, log } = this.options;
-    let forget: (() => void) | undefined;
-    const killAfter = (milliseconds: number): void => {
-      forget?.();
-      forget = clock.after(milliseconds, () => {
-        log.warn(`The pipeline did not answer ${milliseconds / 1000} s after Cancel and is killed.`);
-        child.kill();
-      });
-    };
-    const start = (): void => {
-      killAfter(stage() === 'write' ? writeGraceMilliseconds : cancelGraceMilliseconds);
-    };
-    signal.addEventListener('abort', start, { once: true });
-    if (signal.aborted) start();
-    return {
-      extend: () => {
-        if (signal.aborted) killAfter(writeGraceMilliseconds);
-      },
-      dispose: () => {
-        signal.removeEventListener('abort', start);
-        forget?.();
-      },
-    };
-  }
-
   private becomeIdle(child: PipelineProcess): void {
     if (this.process !== child || !child.connected) return;
     this.setState({ kind: 'idle', pid: child.pid });
@@ -233,10 +201,4 @@ export class PipelineClient {
     this.currentState = state;
     for (const listener of this.stateListeners) listener(state);
   }
-}
-
-/** Counts down after Cancel. */
-interface Grace {
-  extend(): void;
-  dispose(): void;
 }
