@@ -60,8 +60,8 @@ export class Workbench {
    */
   async command(title: string, { timeout = 30_000 } = {}): Promise<void> {
     const row = this.page.locator(quickInputRow).filter({ has: this.page.locator('.label-name', { hasText: title }) });
-    await this.retry(`find the command ${title}`, timeout, async () => {
-      await this.page.keyboard.press('Escape');
+    await this.retry(`find the command ${title}`, timeout, async again => {
+      if (again) await this.page.keyboard.press('Escape');
       await this.page.locator('.monaco-workbench').press('F1');
       await this.page.locator(quickInputBox).waitFor({ timeout: 3000 });
       await this.page.locator(quickInputBox).fill(`>${title}`);
@@ -82,8 +82,8 @@ export class Workbench {
   /** Opens a file of the workspace by its name and waits for its tab. */
   async openFile(name: string): Promise<void> {
     const row = this.page.locator(quickInputRow).filter({ hasText: path.basename(name) });
-    await this.retry(`open ${name}`, 40_000, async () => {
-      await this.page.keyboard.press('Escape');
+    await this.retry(`open ${name}`, 40_000, async again => {
+      if (again) await this.page.keyboard.press('Escape');
       await this.page.locator('.monaco-workbench').press('Control+p');
       await this.page.locator(quickInputBox).fill(name, { timeout: 3000 });
       await row.first().click({ timeout: 3000 });
@@ -180,11 +180,12 @@ export class Workbench {
     return file;
   }
 
-  private async retry<T>(purpose: string, timeout: number, attempt: () => Promise<T>): Promise<T> {
+  /** `attempt` is told whether it failed before: what that left open, Escape closes; in a panel it would unlock. */
+  private async retry<T>(purpose: string, timeout: number, attempt: (again: boolean) => Promise<T>): Promise<T> {
     const end = Date.now() + timeout;
-    for (;;) {
+    for (let again = false; ; again = true) {
       try {
-        return await attempt();
+        return await attempt(again);
       } catch (error) {
         if (Date.now() > end) throw new Error(`Could not ${purpose} within ${timeout} ms.`, { cause: error });
         await this.page.waitForTimeout(100);
