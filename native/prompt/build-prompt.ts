@@ -53,7 +53,7 @@ export function buildPrompt(
     );
   }
   const count = visualTokenCount(model);
-  checkLength(textIds.length - 1, count, maxNewTokens, model.decoder.maxPositions);
+  checkLength(textIds.length - 1, count, maxNewTokens, longestSequence(model.decoder));
   const ids = [
     ...textIds.slice(0, first),
     ...Array<number>(count).fill(model.imageTokenId),
@@ -88,6 +88,11 @@ function checkQuestion(question: string, imageToken: string, tokenizer: TextToke
     `The question contains "${special}", ${meaning}.`,
     'Remove it; the chat template writes all special tokens itself.',
   );
+}
+
+/** Dynamically scaled RoPE stretches to `factor` times the positions that the config names; others name their limit. */
+function longestSequence({ rope, maxPositions }: ModelConfig['decoder']): number {
+  return rope.kind === 'dynamic' ? Math.floor(maxPositions * rope.factor) : maxPositions;
 }
 
 function checkLength(textTokens: number, visualTokens: number, maxNewTokens: number, maxPositions: number): void {
