@@ -145,6 +145,10 @@ export class DepthAxis implements Region {
       layout.columns.count < decoder.layers
         ? `, layers D${layout.columns.first} to D${layout.columns.first + layout.columns.count - 1} of ${decoder.layers}`
         : '';
+    if (layout.mode === 'narrow') {
+      setText(this.decoderCaption, `Mean of ${decoder.heads} heads; number: maximum. To the left: vision tower.`);
+      return;
+    }
     const text = `Decoder: ${subject} to patches, mean of ${decoder.heads} heads${part}`;
     setText(this.decoderCaption, scrolled ? `${text}; V: CLS to patches` : text);
   }
