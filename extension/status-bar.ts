@@ -39,6 +39,7 @@ export function showPanelStatus(editors: TraceEditors): vscode.Disposable {
     item.text = status;
     // The status bar cuts long lines.
     item.tooltip = status;
+    item.accessibilityInformation = { label: status };
     if (item.text === '') item.hide();
     else item.show();
   };
