@@ -1,11 +1,12 @@
 /** Runs that are cancelled, and a pipeline process that dies. A stopped (SIGSTOP) process stands for a slow model. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
-import { eventually, Fixture, testWith } from './rig/fixture.ts';
+import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { ask, Panel, progress } from './rig/fovea.ts';
 
 const image = 'scene-01.png';
 let fixture: Fixture;
+const test = testsOf(() => fixture);
 let panel: Panel;
 
 before(async () => {
@@ -24,80 +25,64 @@ function freeze(): number {
   return pid;
 }
 
-testWith(
-  () => fixture,
-  'a run is answered by one pipeline process that serves the next run too',
-  async () => {
-    assert.match(await panel.answer(), /four/);
-    const first = fixture.pipelineProcess()?.pid;
-    await ask(fixture.workbench, image, 'Is there a laptop?');
-    panel = await panel.next();
-    assert.match(await panel.answer(), /no/);
-    assert.equal(fixture.pipelineProcess()?.pid, first);
-  },
-);
+test('a run is answered by one pipeline process that serves the next run too', async () => {
+  assert.match(await panel.answer(), /four/);
+  const first = fixture.pipelineProcess()?.pid;
+  await ask(fixture.workbench, image, 'Is there a laptop?');
+  panel = await panel.next();
+  assert.match(await panel.answer(), /no/);
+  assert.equal(fixture.pipelineProcess()?.pid, first);
+});
 
-testWith(
-  () => fixture,
-  'Cancel ends a run whose pipeline does not answer, leaves no trace behind, and the next run works',
-  async () => {
-    const before = fixture.runFiles();
-    const frozen = freeze();
-    await ask(fixture.workbench, image, 'What is beside the penguin?');
-    const notification = progress(fixture.workbench, image);
-    await notification.waitFor();
-    await notification.hover();
-    await notification.getByRole('button', { name: 'Cancel' }).click();
-    await notification.waitFor({ state: 'hidden' });
-    await eventually(() => fixture.pipelineProcess()?.pid !== frozen, 'the end of the frozen pipeline');
-    assert.deepEqual(fixture.runFiles(), before);
+test('Cancel ends a run whose pipeline does not answer, leaves no trace behind, and the next run works', async () => {
+  const before = fixture.runFiles();
+  const frozen = freeze();
+  await ask(fixture.workbench, image, 'What is beside the penguin?');
+  const notification = progress(fixture.workbench, image);
+  await notification.waitFor();
+  await notification.hover();
+  await notification.getByRole('button', { name: 'Cancel' }).click();
+  await notification.waitFor({ state: 'hidden' });
+  await eventually(() => fixture.pipelineProcess()?.pid !== frozen, 'the end of the frozen pipeline');
+  assert.deepEqual(fixture.runFiles(), before);
 
-    await ask(fixture.workbench, image, 'What does the large sign say?');
-    panel = await panel.next();
-    assert.match(await panel.answer(), /ENTER/);
-    assert.equal(fixture.runFiles().length, before.length + 1);
-  },
-);
+  await ask(fixture.workbench, image, 'What does the large sign say?');
+  panel = await panel.next();
+  assert.match(await panel.answer(), /ENTER/);
+  assert.equal(fixture.runFiles().length, before.length + 1);
+});
 
-testWith(
-  () => fixture,
-  'Cancel is honoured by a pipeline that works, without replacing it',
-  async () => {
-    const before = fixture.runFiles();
-    const pid = freeze();
-    await ask(fixture.workbench, image, 'Describe the image.');
-    const notification = progress(fixture.workbench, image);
-    await notification.waitFor();
-    await notification.hover();
-    await notification.getByRole('button', { name: 'Cancel' }).click();
-    process.kill(pid, 'SIGCONT');
-    await notification.waitFor({ state: 'hidden' });
-    assert.equal(fixture.pipelineProcess()?.pid, pid);
-    assert.deepEqual(fixture.runFiles(), before);
-  },
-);
+test('Cancel is honoured by a pipeline that works, without replacing it', async () => {
+  const before = fixture.runFiles();
+  const pid = freeze();
+  await ask(fixture.workbench, image, 'Describe the image.');
+  const notification = progress(fixture.workbench, image);
+  await notification.waitFor();
+  await notification.hover();
+  await notification.getByRole('button', { name: 'Cancel' }).click();
+  process.kill(pid, 'SIGCONT');
+  await notification.waitFor({ state: 'hidden' });
+  assert.equal(fixture.pipelineProcess()?.pid, pid);
+  assert.deepEqual(fixture.runFiles(), before);
+});
 
-testWith(
-  () => fixture,
-  'a pipeline that dies in the middle of a run is reported with a way to the log, and the next run works',
-  async () => {
-    const { workbench } = fixture;
-    const before = fixture.runFiles();
-    const pid = freeze();
-    await ask(workbench, image, 'What is under the penguin?');
-    await progress(workbench, image).waitFor();
-    process.kill(pid, 'SIGKILL');
-    const message = workbench.notification('The pipeline ended unexpectedly');
-    await message.waitFor();
-    await workbench.screenshot('pipeline-died');
-    assert.match(await message.innerText(), /SIGKILL/);
-    assert.deepEqual(fixture.runFiles(), before);
-    await message.getByRole('button', { name: 'Show Log' }).click();
-    await workbench.page.locator('.part.panel .view-lines', { hasText: /ended unexpectedly/ }).waitFor();
+test('a pipeline that dies in the middle of a run is reported with a way to the log, and the next run works', async () => {
+  const { workbench } = fixture;
+  const before = fixture.runFiles();
+  const pid = freeze();
+  await ask(workbench, image, 'What is under the penguin?');
+  await progress(workbench, image).waitFor();
+  process.kill(pid, 'SIGKILL');
+  const message = workbench.notification('The pipeline ended unexpectedly');
+  await message.waitFor();
+  await workbench.screenshot('pipeline-died');
+  assert.match(await message.innerText(), /SIGKILL/);
+  assert.deepEqual(fixture.runFiles(), before);
+  await message.getByRole('button', { name: 'Show Log' }).click();
+  await workbench.page.locator('.part.panel .view-lines', { hasText: /ended unexpectedly/ }).waitFor();
 
-    await ask(workbench, image, 'What is at the top of the image?');
-    panel = await panel.next();
-    assert.match(await panel.answer(), /bomb/);
-    assert.notEqual(fixture.pipelineProcess()?.pid, pid);
-  },
-);
+  await ask(workbench, image, 'What is at the top of the image?');
+  panel = await panel.next();
+  assert.match(await panel.answer(), /bomb/);
+  assert.notEqual(fixture.pipelineProcess()?.pid, pid);
+});

@@ -6,10 +6,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { projectFolder } from './rig/editor.ts';
-import { Fixture, testWith } from './rig/fixture.ts';
+import { Fixture, testsOf } from './rig/fixture.ts';
 import { Panel } from './rig/fovea.ts';
 
 let fixture: Fixture;
+const test = testsOf(() => fixture);
 
 /** A trace of the command line: what the panel opens need not come from VS Code. */
 function traceOfCommandLine(): Buffer {
@@ -43,53 +44,37 @@ after(async () => {
   await fixture[Symbol.asyncDispose]();
 });
 
-testWith(
-  () => fixture,
-  'an untrusted workspace shows a trace that the command line wrote, hover included',
-  async () => {
-    const { workbench } = fixture;
-    await workbench.page
-      .locator('.part.statusbar, .part.banner')
-      .filter({ hasText: 'Restricted Mode' })
-      .first()
-      .waitFor();
-    await workbench.openFile('run.fovea');
-    const panel = await Panel.visible(workbench);
-    assert.match(await panel.answer(), /moose/);
-    assert.match(await panel.get('untrusted').innerText(), /trusted workspace/);
-    const before = await panel.overlay();
-    await panel.answerToken('moose').hover();
-    await panel.overlayOtherThan(before);
-    await workbench.screenshot('untrusted');
-  },
-);
+test('an untrusted workspace shows a trace that the command line wrote, hover included', async () => {
+  const { workbench } = fixture;
+  await workbench.page
+    .locator('.part.statusbar, .part.banner')
+    .filter({ hasText: 'Restricted Mode' })
+    .first()
+    .waitFor();
+  await workbench.openFile('run.fovea');
+  const panel = await Panel.visible(workbench);
+  assert.match(await panel.answer(), /moose/);
+  assert.match(await panel.get('untrusted').innerText(), /trusted workspace/);
+  const before = await panel.overlay();
+  await panel.answerToken('moose').hover();
+  await panel.overlayOtherThan(before);
+  await workbench.screenshot('untrusted');
+});
 
-testWith(
-  () => fixture,
-  'an untrusted workspace runs nothing',
-  async () => {
-    assert.equal(await fixture.workbench.offersCommand('Fovea: Analyze Image…'), false);
-    assert.equal(fixture.pipelineProcess(), undefined);
-  },
-);
+test('an untrusted workspace runs nothing', async () => {
+  assert.equal(await fixture.workbench.offersCommand('Fovea: Analyze Image…'), false);
+  assert.equal(fixture.pipelineProcess(), undefined);
+});
 
-testWith(
-  () => fixture,
-  'a trace that was cut off says what is wrong and what to do',
-  async () => {
-    await fixture.workbench.openFile('cut.fovea');
-    const frame = await fixture.workbench.webview('[data-testid=run-line]', { ready: 'body' });
-    assert.match(await frame.locator('body').innerText(), /damaged.*Analyze the image again/);
-    await fixture.workbench.screenshot('cut-trace');
-  },
-);
+test('a trace that was cut off says what is wrong and what to do', async () => {
+  await fixture.workbench.openFile('cut.fovea');
+  const frame = await fixture.workbench.webview('[data-testid=run-line]', { ready: 'body' });
+  assert.match(await frame.locator('body').innerText(), /damaged.*Analyze the image again/);
+  await fixture.workbench.screenshot('cut-trace');
+});
 
-testWith(
-  () => fixture,
-  'a file that only has the name of a trace says so',
-  async () => {
-    await fixture.workbench.openFile('text.fovea');
-    const frame = await fixture.workbench.webview('[data-testid=run-line]', { ready: 'body' });
-    assert.match(await frame.locator('body').innerText(), /safetensors|trace/);
-  },
-);
+test('a file that only has the name of a trace says so', async () => {
+  await fixture.workbench.openFile('text.fovea');
+  const frame = await fixture.workbench.webview('[data-testid=run-line]', { ready: 'body' });
+  assert.match(await frame.locator('body').innerText(), /safetensors|trace/);
+});

@@ -69,17 +69,19 @@ export class Fixture implements AsyncDisposable {
   }
 }
 
-/** A test whose failure leaves a screenshot and the extension's log behind. */
-export function testWith(fixture: () => Fixture, name: string, body: () => Promise<void> | void): void {
-  test(name, async () => {
-    try {
-      await body();
-    } catch (error) {
-      const file = await fixture().workbench.screenshot(`failed-${name.replace(/\W+/g, '-').slice(0, 60)}`);
-      console.log(`Screenshot: ${file}\nLog of the extension:\n${fixture().log()}`);
-      throw error;
-    }
-  });
+/** Defines tests whose failure leaves a screenshot and the extension's log behind. */
+export function testsOf(fixture: () => Fixture): (name: string, body: () => Promise<void> | void) => void {
+  return (name, body) => {
+    test(name, async () => {
+      try {
+        await body();
+      } catch (error) {
+        const file = await fixture().workbench.screenshot(`failed-${name.replace(/\W+/g, '-').slice(0, 60)}`);
+        console.log(`Screenshot: ${file}\nLog of the extension:\n${fixture().log()}`);
+        throw error;
+      }
+    });
+  };
 }
 
 /** Waits until `probe` gives something, e.g. a process that is about to start. */

@@ -69,6 +69,11 @@ export class Panel {
       .first();
   }
 
+  /** Background colours of the answer's tokens. */
+  answerColours(): Promise<string[]> {
+    return this.answerTokens().evaluateAll(tokens => tokens.map(token => getComputedStyle(token).backgroundColor));
+  }
+
   fact(name: string): Promise<string> {
     return this.frame.locator(`[data-fact="${name}"]`).innerText();
   }
@@ -76,6 +81,13 @@ export class Panel {
   /** Title and details of what is hovered or locked. */
   readout(): Promise<string> {
     return this.get('readout').innerText();
+  }
+
+  /** Moves the mouse onto a word of the answer and waits for its attention to be shown. */
+  async lookAt(word: string): Promise<Overlay> {
+    await this.answerToken(word).hover();
+    await this.frame.locator(`[data-testid=overlay-canvas][aria-label*="“${word}”"]`).waitFor();
+    return this.overlay();
   }
 
   overlay(): Promise<Overlay> {

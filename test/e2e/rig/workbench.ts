@@ -48,9 +48,11 @@ export class Workbench {
     await this.page.locator('.monaco-workbench .part.editor').waitFor();
   }
 
-  /** As the user's F5 in the browser, or "Developer: Reload Window". */
+  /** As a user does it; unlike a plain reload of the page, VS Code then saves first what is open. */
   async reload(): Promise<void> {
-    await this.page.reload({ waitUntil: 'domcontentloaded' });
+    const loaded = this.page.waitForEvent('domcontentloaded');
+    await this.command('Developer: Reload Window');
+    await loaded;
     await this.ready();
   }
 
