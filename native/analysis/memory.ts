@@ -9,7 +9,8 @@ import { FoveaError } from '../errors.ts';
 export function availableMemory(): number {
   const free = process.platform === 'darwin' ? Math.max(os.freemem(), os.totalmem() / 2) : os.freemem();
   const limit = process.constrainedMemory();
-  if (limit <= 0 || limit >= os.totalmem()) return free;
+  const constrained = limit > 0 && limit < os.totalmem();
+  if (!constrained) return free;
   return Math.min(free, Math.max(0, limit - process.memoryUsage.rss()));
 }
 

@@ -18,6 +18,8 @@ export interface ReportParts {
 const margin = '  ';
 const labelWidth = 10;
 const gap = 3;
+/** Keeps a number and its unit on one line. */
+const fixedSpace = '\u00a0';
 
 export function renderReport(parts: ReportParts): string {
   const sections = [
@@ -175,11 +177,13 @@ function count(number: number, thing: string): string {
 }
 
 function duration(milliseconds: number): string {
-  return milliseconds < 1000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
+  return milliseconds < 1000
+    ? `${milliseconds.toFixed(0)}${fixedSpace}ms`
+    : `${(milliseconds / 1000).toFixed(2)}${fixedSpace}s`;
 }
 
 function percent(share: number): string {
-  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}${fixedSpace}%`;
 }
 
 function significant(value: number): string {
