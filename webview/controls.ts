@@ -26,13 +26,14 @@ export interface Choice {
 
 export interface Dropdown {
   readonly element: HTMLElement;
+  /** Draws anew only for another value or another list, which is told by its identity. */
   show(choices: readonly Choice[], value: string): void;
 }
 
 /** A labelled drop-down list; `changed` gets the value that the user chose. */
 export function dropdown(name: string, label: string, changed: (value: string) => void): Dropdown {
   const select = custom('vscode-dropdown', name, label) as HTMLElement & { value: string };
-  let drawn = '';
+  let drawn: readonly Choice[] = [];
   let shown = '';
   select.addEventListener('change', () => {
     if (select.value !== shown) changed(select.value);
@@ -40,10 +41,10 @@ export function dropdown(name: string, label: string, changed: (value: string) =
   return {
     element: select,
     show(choices, value) {
+      if (choices === drawn && value === shown) return;
       shown = value;
-      const key = JSON.stringify(choices);
-      if (key !== drawn) {
-        drawn = key;
+      if (choices !== drawn) {
+        drawn = choices;
         select.replaceChildren(
           ...choices.map(choice => {
             const option = document.createElement('vscode-option');
@@ -78,9 +79,10 @@ export function checkbox(name: string, label: string, changed: (checked: boolean
     element: box,
     show(checked, text, enabled = true) {
       shown = checked;
-      box.checked = checked;
-      box.disabled = !enabled;
-      if (box.textContent !== text) box.textContent = text;
+      if (box.checked !== checked) box.checked = checked;
+      if (box.disabled === enabled) box.disabled = !enabled;
+      if (box.textContent === text) return;
+      box.textContent = text;
       box.setAttribute('aria-label', text);
     },
   };

@@ -15,6 +15,8 @@ interface Tile {
   readonly left: number;
   readonly size: number;
   readonly labelled: boolean;
+  /** Whether a number fits under it without touching the next. */
+  readonly roomy: boolean;
   readonly mark: string;
 }
 
@@ -74,10 +76,7 @@ export class DepthAxis implements Region {
       const map = mapOf(scene, tile);
       setText(
         note,
-        tile.mark ||
-          (map && tile.tower === 'decoder' && (tile.labelled || chosen) && tile.size >= 24
-            ? cornerProbability(map.maximum)
-            : ''),
+        tile.mark || (map && tile.tower === 'decoder' && (tile.roomy || chosen) ? cornerProbability(map.maximum) : ''),
       );
     });
     const key = `${scene.heatKey} ${scene.theme.scheme} ${scene.layout.columns.first} ${scene.layout.columns.pitch}`;
@@ -110,6 +109,7 @@ export class DepthAxis implements Region {
       left: axis.visionLeft + layer * axis.visionPitch,
       size: axis.visionTile,
       labelled: layer % visionEvery === 0 || features.has(layer),
+      roomy: false,
       mark: features.has(layer) ? 'features' : '',
     }));
     const left = scrolled ? axis.visionLeft + vision.layers * axis.visionPitch + 24 : axis.decoderLeft;
@@ -121,6 +121,7 @@ export class DepthAxis implements Region {
       left: left + i * pitch,
       size: scrolled ? axis.visionTile : axis.decoderTile,
       labelled: (columns.first + i) % every === 0,
+      roomy: pitch >= 40,
       mark: '',
     }));
     return [...visionTiles, ...decoderTiles];
@@ -138,7 +139,7 @@ export class DepthAxis implements Region {
     this.visionCaption.style.left = '16px';
     this.decoderCaption.style.left = scrolled ? '16px' : `${first.left}px`;
     this.maximumCaption.style.left = `${first.left - 40}px`;
-    this.maximumCaption.hidden = scrolled || last.size < 24;
+    this.maximumCaption.hidden = scrolled || !last.roomy;
     setText(this.visionCaption, `Vision tower: CLS to patches, mean of ${vision.heads} heads`);
     const subject = focus.tower === 'vision' || shown.row === undefined ? 'selected row' : words.subject;
     const part =
@@ -255,8 +256,8 @@ function paintTile(canvas: HTMLCanvasElement, scene: Scene, tile: Tile): void {
   const shrink = tile.size < Math.max(grid.columns, grid.rows);
   const ratio = shrink ? tile.size / Math.max(grid.columns, grid.rows) : 1;
   const [columns, rows] = [Math.max(1, Math.floor(grid.columns * ratio)), Math.max(1, Math.floor(grid.rows * ratio))];
-  canvas.width = columns;
-  canvas.height = rows;
+  if (canvas.width !== columns) canvas.width = columns;
+  if (canvas.height !== rows) canvas.height = rows;
   canvas.style.height = `${Math.round((tile.size * grid.rows) / Math.max(grid.columns, grid.rows))}px`;
   const context = context2d(canvas);
   const values = map?.values ?? new Float32Array(grid.columns * grid.rows);

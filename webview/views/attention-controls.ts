@@ -1,7 +1,7 @@
 import { checkbox, dropdown, type Choice } from '../controls.ts';
 import { element } from '../element.ts';
 import { count, share } from '../format.ts';
-import { hasBothRows, quoted } from '../attention/rows.ts';
+import { hasBothRows } from '../attention/rows.ts';
 import { massOf } from '../attention/aggregate.ts';
 import { massGroups } from '../../trace/schema.ts';
 import type { PanelContext } from '../panel-context.ts';
@@ -19,8 +19,25 @@ export class AttentionControls {
   /** Stands apart from the others, beside the note on the maps. */
   readonly smooth;
 
+  private readonly ranges: readonly string[];
+  private readonly layerList: readonly Choice[];
+  private readonly decoderHeads: readonly Choice[];
+  private readonly visionHeads: readonly Choice[];
+  private rangeList: readonly Choice[] = [];
+
   constructor(private readonly context: PanelContext) {
     const { selection, actions } = context;
+    const { decoder, vision } = context.metadata.model;
+    const all = { first: 0, last: decoder.layers - 1 };
+    const ranges = [layerChoice({ ...all, over: 'mean' }), layerChoice({ ...all, over: 'max' })];
+    this.ranges = ranges.map(({ value }) => value);
+    this.layerList = [
+      ...(decoder.layers > 1 ? ranges : []),
+      ...Array.from({ length: decoder.layers }, (_, layer) => ({ value: `D${layer}`, text: `D${layer}` })),
+      ...Array.from({ length: vision.layers }, (_, layer) => ({ value: `V${layer}`, text: `V${layer}, vision` })),
+    ];
+    this.decoderHeads = headChoices(decoder.heads, false);
+    this.visionHeads = headChoices(vision.heads, context.pages.hasRollout);
     this.row = dropdown('row', 'Row', value => {
       if (value === 'predicts' || value === 'own') selection.set({ row: value });
     });
@@ -53,29 +70,18 @@ export class AttentionControls {
   }
 
   draw(scene: Scene): void {
-    const { metadata, selection } = scene;
-    const { model } = metadata;
+    const { selection } = scene;
     const { tower, token } = selection;
-    const name = quoted(metadata.tokens[token]?.text ?? '');
-    const generated = token >= metadata.promptTokens;
-    const rows: Choice[] = [
-      ...(generated ? [{ value: 'predicts', text: `predicts ${name}` }] : []),
-      ...(!generated || hasBothRows(token, metadata) ? [{ value: 'own', text: `of ${name}` }] : []),
-    ];
-    this.row.show(rows, rows.some(choice => choice.value === selection.row) ? selection.row : rows[0]!.value);
+    this.row.show(...this.rowChoices(token, selection.row));
+    const vision = tower === 'vision';
     this.layers.show(
       this.layerChoices(selection.layers),
-      tower === 'vision' ? `V${selection.visionLayer}` : layerValue(selection.layers),
+      vision ? `V${selection.visionLayer}` : layerValue(selection.layers),
     );
-    const vision = tower === 'vision';
-    const headCount = vision ? model.vision.heads : model.decoder.heads;
-    const headChoices: Choice[] = [
-      { value: 'mean', text: 'mean of heads' },
-      { value: 'max', text: 'maximum' },
-      ...(vision && this.context.pages.hasRollout ? [{ value: 'rollout', text: 'rollout' }] : []),
-      ...Array.from({ length: headCount }, (_, head) => ({ value: String(head), text: `head ${head}` })),
-    ];
-    this.heads.show(headChoices, String(vision ? selection.visionHead : selection.head));
+    this.heads.show(
+      vision ? this.visionHeads : this.decoderHeads,
+      String(vision ? selection.visionHead : selection.head),
+    );
     this.drawHiding(scene);
     this.smooth.show(selection.smooth, 'Smooth overlay');
   }
@@ -97,18 +103,18 @@ export class AttentionControls {
         : 'Patches that draw attention in most rows of this layer, whatever is asked';
   }
 
-  private layerChoices(layers: LayerChoice): Choice[] {
-    const { decoder, vision } = this.context.metadata.model;
-    const last = decoder.layers - 1;
-    const all: LayerChoice = { first: 0, last, over: 'mean' };
-    const special = [all, { ...all, over: 'max' as const }];
-    if (layers.first !== layers.last && !special.some(one => layerValue(one) === layerValue(layers)))
-      special.unshift(layers);
-    return [
-      ...special.map(one => ({ value: layerValue(one), text: layerText(one) })),
-      ...Array.from({ length: decoder.layers }, (_, layer) => ({ value: `D${layer}`, text: `D${layer}` })),
-      ...Array.from({ length: vision.layers }, (_, layer) => ({ value: `V${layer}`, text: `V${layer}, vision` })),
-    ];
+  private rowChoices(token: number, wanted: 'predicts' | 'own'): [readonly Choice[], string] {
+    const { metadata } = this.context;
+    if (hasBothRows(token, metadata)) return [bothRows, wanted];
+    return token < metadata.promptTokens ? [ownRow, 'own'] : [predictingRow, 'predicts'];
+  }
+
+  /** The same list as long as the same range is chosen. */
+  private layerChoices(layers: LayerChoice): readonly Choice[] {
+    const special = layers.first !== layers.last && !this.ranges.includes(layerValue(layers));
+    if (!special) return this.layerList;
+    if (this.rangeList[0]?.value !== layerValue(layers)) this.rangeList = [layerChoice(layers), ...this.layerList];
+    return this.rangeList;
   }
 
   private chooseLayers(value: string): void {
@@ -125,5 +131,15 @@ export class AttentionControls {
 
 const layerValue = ({ first, last, over }: LayerChoice): string =>
   first === last ? `D${first}` : `D${first}-${last} ${over}`;
+const layerChoice = (layers: LayerChoice): Choice => ({ value: layerValue(layers), text: layerText(layers) });
+const predictingRow: readonly Choice[] = [{ value: 'predicts', text: 'that predicts it' }];
+const ownRow: readonly Choice[] = [{ value: 'own', text: 'of the token' }];
+const bothRows: readonly Choice[] = [...predictingRow, ...ownRow];
+const headChoices = (heads: number, rollout: boolean): readonly Choice[] => [
+  { value: 'mean', text: 'mean of heads' },
+  { value: 'max', text: 'maximum' },
+  ...(rollout ? [{ value: 'rollout', text: 'rollout' }] : []),
+  ...Array.from({ length: heads }, (_, head) => ({ value: String(head), text: `head ${head}` })),
+];
 const layerText = ({ first, last, over }: LayerChoice): string =>
   `D${first}–D${last}, ${over === 'max' ? 'maximum' : 'mean'}`;

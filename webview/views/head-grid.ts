@@ -115,7 +115,7 @@ export class HeadGrid {
       .data(range(0, heads, every))
       .join('span')
       .style('top', head => `${head * map.pitch + map.height / 2 - 7}px`)
-      .text(head => (map.pitch >= 20 ? `head ${head}` : String(head)));
+      .text(head => (map.pitch >= 40 ? `head ${head}` : String(head)));
     select(this.cells)
       .selectAll<HTMLDivElement, HeadMap>('.head-map')
       .data(this.maps())
