@@ -83,7 +83,7 @@ export interface Engine {
   embedTokens(ids: readonly number[]): Promise<EngineTensor>;
   /** Stacks rows: the sequence of text and visual embeddings. */
   concatenate(parts: readonly EngineTensor[]): EngineTensor;
-  /** Room for `capacity` positions per layer; grows when it must. */
+  /** Room for `capacity` positions per layer; grows when it must. @throws FoveaError `out-of-memory` */
   createCache(capacity: number): KeyValueCache;
   runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult>;
   /** Final norm and head for one row of the hidden states: [vocabulary size]. */

@@ -1,4 +1,5 @@
 import type { KeyValueCache } from './engine.ts';
+import { allocateFloats } from './float-memory.ts';
 
 export interface CacheSizes {
   readonly layers: number;
@@ -32,8 +33,8 @@ export class HostCache implements KeyValueCache {
   constructor({ layers, rowSize, capacity }: CacheSizes) {
     this.#rowSize = rowSize;
     this.#layers = Array.from({ length: layers }, () => ({
-      keys: new Float32Array(capacity * rowSize),
-      values: new Float32Array(capacity * rowSize),
+      keys: allocateFloats(capacity * rowSize),
+      values: allocateFloats(capacity * rowSize),
       positions: new Int32Array(capacity),
       length: 0,
     }));
@@ -86,7 +87,7 @@ export class HostCache implements KeyValueCache {
 
   #grow(memory: LayerMemory, capacity: number): void {
     const moved = (old: Float32Array): Float32Array => {
-      const larger = new Float32Array(capacity * this.#rowSize);
+      const larger = allocateFloats(capacity * this.#rowSize);
       larger.set(old.subarray(0, memory.length * this.#rowSize));
       return larger;
     };

@@ -1,5 +1,6 @@
 import { FoveaError } from '../../errors.ts';
 import type { EngineTensor } from '../engine.ts';
+import { allocateFloats } from '../float-memory.ts';
 
 /** A tensor in this process's memory: what sessions take and give. */
 export class HostTensor implements EngineTensor {
@@ -9,7 +10,7 @@ export class HostTensor implements EngineTensor {
   ) {}
 
   static zeros(shape: readonly number[]): HostTensor {
-    return new HostTensor(new Float32Array(shape.reduce((product, size) => product * size, 1)), shape);
+    return new HostTensor(allocateFloats(shape.reduce((product, size) => product * size, 1)), shape);
   }
 
   /** @throws TypeError for a tensor of another engine */

@@ -58,6 +58,7 @@ function sessionOptions(graph: Graph, { device, threads }: SessionSettings): Inf
     interOpNumThreads: 1,
     // Sessions run one at a time, so an arena each would hold the largest layer's scratch memory once per layer.
     enableCpuMemArena: false,
+    logSeverityLevel: 3,
     extra: {
       session: {
         ...weightFolder,

@@ -1,6 +1,7 @@
 /** ONNX Runtime reports everything as an `Error` with a text; this tells what a user can do about it. */
 import { FoveaError } from '../../errors.ts';
 import type { Device } from '../../rpc.ts';
+import { outOfMemory } from '../float-memory.ts';
 
 const exhausted =
   /bad[_ ]alloc|failed to allocate|out of memory|E_OUTOFMEMORY|allocation failed|invalid (typed )?array( buffer)? length/i;
@@ -12,15 +13,8 @@ const exhausted =
 export function runtimeError(error: unknown, doing: string, device: Device): unknown {
   if (error instanceof FoveaError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  if (exhausted.test(reason)) {
-    return new FoveaError(
-      'out-of-memory',
-      `Memory ran out while ${doing}.`,
-      'Close other programs, or choose a smaller model. Weights take 4 bytes per parameter while they are in use.',
-      { cause: error },
-    );
-  }
-  return device === 'cpu' ? error : deviceUnavailable(device, `${doing} failed: ${firstLine(reason)}`, error);
+  if (exhausted.test(reason)) return outOfMemory(doing, error);
+  return device === 'cpu' ? error : deviceUnavailable(device, `${doing} failed: ${readable(reason)}`, error);
 }
 
 export function deviceUnavailable(device: Device, reason: string, cause?: unknown): FoveaError {
@@ -28,6 +22,8 @@ export function deviceUnavailable(device: Device, reason: string, cause?: unknow
   return new FoveaError('device-unavailable', message, 'Choose the device "cpu", which always works.', { cause });
 }
 
-function firstLine(text: string): string {
-  return (text.split('\n')[0] ?? '').replace(/\.$/, '');
+/** The first line without the place in ONNX Runtime's source and the condition that failed there. */
+function readable(text: string): string {
+  const [line = ''] = text.split('\n');
+  return line.replace(/^\S*onnxruntime\S*\.(cc|h|cpp):\d+ .*? was false\. /, '').replace(/\.$/, '');
 }
