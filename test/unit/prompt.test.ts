@@ -288,3 +288,13 @@ test('templates are found where checkpoints keep them, and one that takes text o
 test('a folder without a tokenizer says which file is missing', async () => {
   await assert.rejects(loadTextTokenizer(tmpdir()), /has no tokenizer\.json/);
 });
+
+test('dynamically scaled RoPE makes room for as many positions more as its factor says', async () => {
+  const { decoder } = model();
+  const dynamic = (factor: number): ModelConfig =>
+    model({
+      decoder: { ...decoder, maxPositions: 300, rope: { kind: 'dynamic', theta: 10000, factor, maxPositions: 300 } },
+    });
+  assert.equal((await promptOf(bundled, 'What?', 8, dynamic(2))).visual.count, 576);
+  await rejects(promptOf(bundled, 'What?', 8, dynamic(1.5)), 'question-too-long', /the model has 450/);
+});
