@@ -86,6 +86,8 @@ export interface Focus {
   readonly visionHead: HeadChoice | 'rollout';
   /** Hovered or locked patch. */
   readonly patch: number | null;
+  /** The head map under the pointer. */
+  readonly pointed: { readonly layer: number; readonly head: number } | null;
 }
 
 export function focusOf(selection: Selection, hover: Hover): Focus {
@@ -100,6 +102,7 @@ export function focusOf(selection: Selection, hover: Hover): Focus {
     visionLayer: layer?.tower === 'vision' ? layer.layer : selection.visionLayer,
     visionHead: selection.visionHead,
     patch: selection.patch ?? hover.patch,
+    pointed: decoderLayer === undefined || hover.head === null ? null : { layer: decoderLayer, head: hover.head },
   };
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHalf } from '../../trace/half.ts';
+import type { RunMetadata } from '../../trace/schema.ts';
 import { bytesOf } from '../../trace/writer.ts';
+import { AttentionPages } from '../../webview/attention/pages.ts';
 import type { ToHost } from '../../webview/messages.ts';
 import { restoreSelection } from '../../webview/saved-state.ts';
 import { focusOf, initialSelection, nothingHovered, Store } from '../../webview/selection.ts';
@@ -117,4 +119,38 @@ test('posted slices find their answers in any order, and fail with the words of 
   source.receive({ type: 'sliceFailed', request: numbers[2]!, message: 'no such file' });
   assert.deepEqual([(await first).shape, (await second).shape], [[1], [1]]);
   await assert.rejects(third, /no such file/);
+});
+
+test('a model too large for whole slabs is asked for bands of patches', async () => {
+  const asked: (readonly (readonly [number, number])[])[] = [];
+  const source = {
+    slice: (_: string, ranges: readonly (readonly [number, number])[] = []) => {
+      asked.push(ranges);
+      const size = ranges.reduce((product, [first, end]) => product * (end - first), 1);
+      return Promise.resolve(floats(...new Array<number>(size).fill(0.5)));
+    },
+  };
+  const large = {
+    tokens: new Array<unknown>(301),
+    model: { decoder: { layers: 80, heads: 64 } },
+    visual: { count: 2305, leading: 1, grid: { rows: 48, columns: 48 } },
+  } as unknown as RunMetadata;
+  const shapes = { 'decoder.attention_to_image': { dtype: 'F16' as const, shape: [300, 80, 64, 2305] } };
+  const pages = new AttentionPages(new PageCache(source), large, shapes);
+  assert.equal(pages.slabFits, false);
+  assert.equal(pages.wholeRows, false);
+  const band = pages.band(5, 'mean', 700);
+  const values = await band.page;
+  assert.ok(band.first <= 700 && 700 < band.end);
+  assert.deepEqual(asked, [
+    [
+      [0, 300],
+      [5, 6],
+      [0, 64],
+      [1 + band.first, 1 + band.end],
+    ],
+  ]);
+  assert.ok(300 * 64 * (band.end - band.first) * 2 <= 4 * 2 ** 20);
+  assert.equal(values.length, 300 * (band.end - band.first));
+  assert.ok(pages.band(5, 'mean', band.first).page instanceof Float32Array, 'its neighbour is here too');
 });

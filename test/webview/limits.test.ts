@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { output, PanelFixture, picture, realTrace, token, waitForText } from './panel-fixture.ts';
+import { output, PanelFixture, picture, realTrace, tile, token, waitForText } from './panel-fixture.ts';
 import { smallShape, writeSyntheticTrace } from './synthetic-trace.ts';
 
 const fixture = PanelFixture.prepare();
@@ -76,6 +76,37 @@ test('a large model stays paged: a hover reads one row, never the whole tensor',
     await panel.page.waitForTimeout(300);
     assert.equal(panel.slices, asked, 'what is here is not asked for again');
     await panel.page.screenshot({ path: `${output}/large.png` });
+  });
+});
+
+test('a row too large for one page is read layer by layer', async () => {
+  const trace = `${output}/wide-row.fovea`;
+  const shape = {
+    ...smallShape,
+    layers: 36,
+    heads: 40,
+    grid: { rows: 40, columns: 40 },
+    leading: 1,
+    answer: [' A', ' big', ' one'],
+  };
+  if (!existsSync(trace)) await writeSyntheticTrace(trace, shape, picture);
+  await fixture.withPanel(trace, {}, async panel => {
+    await panel.page.waitForTimeout(500);
+    assert.ok(panel.largestSlice < 4 * 2 ** 20, `${panel.largestSlice} bytes in one slice`);
+    const before = await panel.pixels('overlay-canvas');
+    await tile(panel, 'decoder', 30).click();
+    assert.notEqual(await panel.pixels('overlay-canvas'), before);
+  });
+});
+
+test('while a page is read the old picture stays and the legend says what is read', async () => {
+  await fixture.withPanel(realTrace, { delay: 700 }, async panel => {
+    const before = await panel.pixels('overlay-canvas');
+    await token(panel, fixture.indexOf('background')).click();
+    await waitForText(panel, 'legend-unit', /^reading row that predicts “background”$/);
+    assert.equal(await panel.pixels('overlay-canvas'), before);
+    await waitForText(panel, 'readout', /“background”/);
+    assert.notEqual(await panel.pixels('overlay-canvas'), before);
   });
 });
 

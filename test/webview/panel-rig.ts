@@ -107,6 +107,8 @@ export interface OpenOptions {
   readonly ratio?: number;
   readonly canRun?: boolean;
   /** Message with which slices of this tensor fail. */
+  /** Milliseconds before attention to the image is answered, as from a slow disk. */
+  readonly delay?: number;
   readonly failing?: { readonly tensor: string; readonly message: string };
 }
 
@@ -117,6 +119,7 @@ export class OpenPanel {
   readonly sent: ToHost[] = [];
   slices = 0;
   sliceBytes = 0;
+  largestSlice = 0;
 
   constructor(
     readonly page: Page,
@@ -187,8 +190,11 @@ export class OpenPanel {
         await this.send({ type: 'sliceFailed', request, message: this.options.failing.message });
         return;
       }
+      if (this.options.delay && tensor === 'decoder.attention_to_image')
+        await new Promise(resolve => setTimeout(resolve, this.options.delay));
       const slice = await this.reader.slice(tensor, ranges);
       this.sliceBytes += slice.data.length;
+      this.largestSlice = Math.max(this.largestSlice, slice.data.length);
       await this.send({ type: 'slice', request, ...slice });
     }
   }

@@ -93,6 +93,28 @@ test('the vision tower shows its heads and, where recorded, its rollout', async 
   });
 });
 
+test('dragging over the axis shows the mean of a range of layers', async () => {
+  await fixture.withPanel(realTrace, {}, async panel => {
+    const { mouse } = panel.page;
+    await tile(panel, 'decoder', 3).hover();
+    await mouse.down();
+    await tile(panel, 'decoder', 5).hover();
+    await tile(panel, 'decoder', 7).hover();
+    await mouse.up();
+    await panel.byTest('caveat').hover();
+    assert.match(await textOf(panel, 'masses'), /mean of layers D3 to D7/);
+    assert.equal(await panel.page.locator('.axis-tile.chosen').count(), 5);
+  });
+});
+
+test('pointing at a head map shows its layer and tells its numbers', async () => {
+  await fixture.withPanel(realTrace, {}, async panel => {
+    await panel.page.locator('[data-testid="head-map"][data-layer="8"][data-head="2"]').hover();
+    assert.match(await textOf(panel, 'readout-detail'), /^head 2 of D8: maximum 0\.\d+, \d+(\.\d)? % on the image$/);
+    assert.match(await textOf(panel, 'masses'), /layer D8/);
+  });
+});
+
 test('a double click on a head map shows that head in the image', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     await panel.page.locator('[data-testid="head-map"][data-layer="7"][data-head="3"]').dblclick();

@@ -6,8 +6,8 @@ import { tick } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 
-const widestBar = 220;
-const narrowestBar = 180;
+const widestBar = 176;
+const narrowestBar = 152;
 const barHeight = 14;
 
 /** The scale of the overlay in its unit, and how it is drawn. */
@@ -79,6 +79,7 @@ export class Legend implements Region {
       this.scaleButtons[scale].setAttribute('aria-checked', String(on));
       this.scaleButtons[scale].tabIndex = on ? 0 : -1;
     }
+    setText(this.scaleButtons.own, scene.layout.mode === 'wide' ? 'Own maximum' : 'Own max');
     this.keep.element.hidden = selection.scale === 'own';
     this.keep.show(selection.keptMaximum !== null, 'Keep');
     if (document.activeElement !== this.opacity) this.opacity.value = String(Math.round(selection.opacity * 100));

@@ -2,6 +2,7 @@ import { massGroups, type MassGroup } from '../../trace/schema.ts';
 import { element, setText } from '../element.ts';
 import { probability, share, tokenProbability, visibleToken } from '../format.ts';
 import { linkButton } from '../controls.ts';
+import { aggregate } from '../attention/aggregate.ts';
 import { quoted, tokenPlace } from '../attention/rows.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
@@ -146,11 +147,21 @@ export class Readout implements Region {
   }
 }
 
+/** About the head map under the pointer. */
+function pointedHead({ focus, rowMaps }: Scene): string | undefined {
+  if (!focus.pointed || !rowMaps) return undefined;
+  const { layer, head } = focus.pointed;
+  const map = aggregate(rowMaps, { first: layer, last: layer, over: 'mean' }, head);
+  return `head ${head} of D${layer}: maximum ${probability(map.maximum)}, ${share(map.sum)} on the image`;
+}
+
 /** One sentence: about the patch that is hovered, about what is hidden, or about why there is nothing to see. */
 function detail(scene: Scene): string {
   const { focus, image, geometry, shown, words, readers, metadata, selection } = scene;
   if (shown.beforeImage && focus.tower === 'decoder')
     return `The ${words.subject} comes before the image and could not look at it.`;
+  const pointed = pointedHead(scene);
+  if (pointed) return pointed;
   if (!image) return 'This token was never fed back to the model, so it has no row of its own.';
   const at = (patch: number): string =>
     `row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}`;

@@ -38,7 +38,7 @@ export class MassBars {
         { class: 'chart-title' },
         element('h2', {}, 'What the row reads from'),
         this.note,
-        element('span', { class: 'key' }, ...key),
+        element('span', { class: 'colour-key' }, ...key),
       ),
       this.body,
     );
