@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { massGroups } from '../../trace/schema.ts';
-import { output, PanelFixture, picture, realTrace, textOf, tile, token, valuesOf } from './panel-fixture.ts';
+import {
+  output,
+  PanelFixture,
+  picture,
+  realTrace,
+  textOf,
+  tile,
+  token,
+  valuesOf,
+  waitForText,
+} from './panel-fixture.ts';
 import { type OpenPanel } from './panel-rig.ts';
 import { smallShape, writeSyntheticTrace } from './synthetic-trace.ts';
 
@@ -80,9 +90,7 @@ test('outlier patches are counted, hidden with their mass, and hatched', async (
   await writeSyntheticTrace(trace, { ...smallShape, leading: 1, outlier: { patch: 30, mass: 0.5 } }, picture);
   await fixture.withPanel(trace, {}, async panel => {
     const box = panel.byTest('hide-outliers');
-    await panel.page.waitForFunction(
-      `/\\(1, /.test(document.querySelector('[data-testid="hide-outliers"]').textContent)`,
-    );
+    await waitForText(panel, 'hide-outliers', /\(1, /);
     const before = await panel.pixels('overlay-canvas');
     await box.click();
     assert.notEqual(await panel.pixels('overlay-canvas'), before);
@@ -118,9 +126,7 @@ test('hovering a patch colours the tokens that looked there, by the numbers of t
     const { columns } = fixture.metadata.visual.grid;
     const position = { x: (peak % columns) * 18 + 9, y: Math.floor(peak / columns) * 18 + 9 };
     await panel.byTest('patch-grid').hover({ position });
-    await panel.page.waitForFunction(
-      `/ · most for /.test(document.querySelector('[data-testid="readout-detail"]').textContent)`,
-    );
+    await waitForText(panel, 'readout-detail', / · most for /);
     assert.ok(
       (await textOf(panel, 'readout-detail')).includes(`most for “${fixture.metadata.tokens[best]!.text.trim()}”`),
     );

@@ -86,8 +86,13 @@ export const tile = (panel: OpenPanel, tower: 'vision' | 'decoder', layer: numbe
 export const textOf = async (panel: OpenPanel, name: string): Promise<string> =>
   ((await panel.byTest(name).textContent()) ?? '').replaceAll('\u2009', ' ');
 
-/** Waits until an element's text matches. */
+/** Waits until an element's text matches; polled from here, since the page's policy forbids evaluating code there. */
 export async function waitForText(panel: OpenPanel, name: string, pattern: RegExp): Promise<void> {
-  const text = `document.querySelector('[data-testid="${name}"]').textContent`;
-  await panel.page.waitForFunction(`${pattern.toString()}.test(${text})`);
+  const deadline = Date.now() + 10_000;
+  let text = await textOf(panel, name);
+  while (!pattern.test(text)) {
+    if (Date.now() > deadline) assert.fail(`"${name}" says "${text}", not ${pattern.toString()}`);
+    await panel.page.waitForTimeout(20);
+    text = await textOf(panel, name);
+  }
 }
