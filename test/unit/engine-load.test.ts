@@ -75,6 +75,8 @@ test('inputs of the wrong size are refused before they reach a session', async t
   t.after(() => engine.release());
   const mismatch = { code: 'shape-mismatch' };
   await assert.rejects(engine.embedPatches(new Float32Array(7)), mismatch);
+  await assert.rejects(engine.embedTokens([1, 96]), mismatch);
+  await assert.rejects(engine.embedTokens([-1]), mismatch);
   const hidden = await engine.embedTokens([1, 2]);
   await assert.rejects(engine.project([hidden]), mismatch);
   await assert.rejects(engine.logits(hidden, 2), mismatch);

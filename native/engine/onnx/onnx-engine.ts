@@ -2,6 +2,7 @@
 import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { gridSide, visualTokenCount, type ModelConfig } from '../../checkpoint/model-config.ts';
+import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
 import type { Device } from '../../rpc.ts';
 import type {
@@ -96,7 +97,14 @@ class OnnxEngine implements Engine {
   }
 
   async embedTokens(ids: readonly number[]): Promise<EngineTensor> {
-    const hidden = HostTensor.zeros([ids.length, this.#config.decoder.hiddenSize]);
+    const { hiddenSize, vocabularySize } = this.#config.decoder;
+    const unknown = ids.find(id => id < 0 || id >= vocabularySize);
+    if (unknown !== undefined) {
+      const message = `The token ${unknown} is beyond the model's embedding of ${vocabularySize} tokens.`;
+      const hint = 'tokenizer.json and the weights belong to different models: download both from the same place.';
+      throw new FoveaError('shape-mismatch', message, hint);
+    }
+    const hidden = HostTensor.zeros([ids.length, hiddenSize]);
     await this.#sessions.tokenEmbedding.run({ ids: BigInt64Array.from(ids, BigInt) }, { hidden_out: hidden });
     return hidden;
   }
