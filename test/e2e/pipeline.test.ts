@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { eventually, Fixture, testsOf } from './rig/fixture.ts';
-import { ask, Panel, progress } from './rig/fovea.ts';
+import { ask, idle, Panel, progress } from './rig/fovea.ts';
 
 const image = 'scene-01.png';
 let fixture: Fixture;
@@ -27,11 +27,11 @@ function freeze(): number {
 
 test('a run is answered by one pipeline process that serves the next run too', async () => {
   assert.match(await panel.answer(), /four/);
-  const first = fixture.pipelineProcess()?.pid;
+  const { pid } = fixture.pipelineProcess() ?? assert.fail('There is no pipeline process.');
   await ask(fixture.workbench, image, 'Is there a laptop?');
   panel = await panel.next();
   assert.match(await panel.answer(), /no/);
-  assert.equal(fixture.pipelineProcess()?.pid, first);
+  assert.equal(fixture.pipelineProcess()?.pid, pid);
 });
 
 test('Cancel ends a run whose pipeline does not answer, leaves no trace behind, and the next run works', async () => {
@@ -42,7 +42,7 @@ test('Cancel ends a run whose pipeline does not answer, leaves no trace behind, 
   await notification.waitFor();
   await notification.hover();
   await notification.getByRole('button', { name: 'Cancel' }).click();
-  await notification.waitFor({ state: 'hidden' });
+  await idle(fixture.workbench);
   await eventually(() => fixture.pipelineProcess()?.pid !== frozen, 'the end of the frozen pipeline');
   assert.deepEqual(fixture.runFiles(), before);
 
@@ -61,7 +61,7 @@ test('Cancel is honoured by a pipeline that works, without replacing it', async 
   await notification.hover();
   await notification.getByRole('button', { name: 'Cancel' }).click();
   process.kill(pid, 'SIGCONT');
-  await notification.waitFor({ state: 'hidden' });
+  await idle(fixture.workbench);
   assert.equal(fixture.pipelineProcess()?.pid, pid);
   assert.deepEqual(fixture.runFiles(), before);
 });
@@ -75,11 +75,13 @@ test('a pipeline that dies in the middle of a run is reported with a way to the 
   process.kill(pid, 'SIGKILL');
   const message = workbench.notification('The pipeline ended unexpectedly');
   await message.waitFor();
+  // The buttons move when the notification beneath goes away.
+  await progress(workbench, image).waitFor({ state: 'hidden' });
   await workbench.screenshot('pipeline-died');
   assert.match(await message.innerText(), /SIGKILL/);
   assert.deepEqual(fixture.runFiles(), before);
   await message.getByRole('button', { name: 'Show Log' }).click();
-  await workbench.page.locator('.part.panel .view-lines', { hasText: /ended unexpectedly/ }).waitFor();
+  await workbench.page.locator('.part.panel .view-lines', { hasText: /ended\sunexpectedly/ }).waitFor();
 
   await ask(workbench, image, 'What is at the top of the image?');
   panel = await panel.next();

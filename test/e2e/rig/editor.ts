@@ -125,7 +125,7 @@ export class Editor {
     const listen = ['--host', '127.0.0.1', '--port', '0', '--without-connection-token'];
     const conduct = ['--accept-server-license-terms', '--telemetry-level', 'off', '--log', 'info'];
     // Detached: its process group then holds the server, its extension hosts and their children, and ends as one.
-    const server = spawn(nodeForEditor(), [entry, ...listen, ...conduct, '--enable-smoke-test-driver', ...folders], {
+    const server = spawn(nodeForEditor(), [entry, ...listen, ...conduct, ...folders], {
       cwd: place('workspace'),
       env: environment,
       detached: true,

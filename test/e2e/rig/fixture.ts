@@ -54,7 +54,7 @@ export class Fixture implements AsyncDisposable {
 
   /** The running pipeline process, a child of the extension host. */
   pipelineProcess(): ProcessInfo | undefined {
-    return this.editor.processes().find(({ command }) => /dist\/server\.cjs/.test(command));
+    return this.editor.processes().find(({ command }) => command === 'fovea pipeline');
   }
 
   /** Whom the page or any process of the editor talked to outside this machine. */

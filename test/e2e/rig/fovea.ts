@@ -14,15 +14,24 @@ export interface Overlay {
 
 /** Starts an analysis from the command palette, up to the question being sent. */
 export async function ask(workbench: Workbench, image: string, question: string): Promise<void> {
-  await workbench.command('Fovea: Analyze Image…');
-  await workbench.pick(image);
-  await workbench.page.locator('.quick-input-title', { hasText: `Ask about ${image}` }).waitFor();
+  const title = workbench.page.locator('.quick-input-title', { hasText: `Ask about ${image}` });
+  // A list closes when the focus goes elsewhere, e.g. to a panel that was opening: a user would ask again, too.
+  await workbench.retry(`choose ${image}`, 60_000, async () => {
+    await workbench.command('Fovea: Analyze Image…');
+    await workbench.pick(image, { timeout: 5000 });
+    await title.waitFor({ timeout: 5000 });
+  });
   await workbench.answerQuickInput(question);
 }
 
 /** The progress notification of a run. */
 export function progress(workbench: Workbench, image: string): Locator {
   return workbench.notification(`Fovea: ${image}`);
+}
+
+/** Waits until no run is in progress, a cancelled one included: its notification goes away before that. */
+export async function idle(workbench: Workbench): Promise<void> {
+  await workbench.statusBar().filter({ hasText: 'Fovea: idle' }).waitFor();
 }
 
 /** The panel in front. */
@@ -52,10 +61,10 @@ export class Panel {
     return this.frame.locator(`[data-testid="${testId}"]`);
   }
 
-  /** The answer as it reads, from its tokens. */
+  /** The answer without its spaces, which are drawn as gaps between tokens. */
   async answer(): Promise<string> {
-    const labels = await this.answerTokens().evaluateAll(tokens => tokens.map(token => token.textContent));
-    return labels.join(' ');
+    const texts = await this.answerTokens().evaluateAll(tokens => tokens.map(token => token.textContent));
+    return texts.join('').replace('␣', '').replace('</s>', '');
   }
 
   answerTokens(): Locator {

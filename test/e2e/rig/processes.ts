@@ -21,6 +21,12 @@ export function processTree(root: number): ProcessInfo[] {
   return tree;
 }
 
+/** Paths of the native libraries that a process has loaded. */
+export function loadedLibraries(pid: number): string[] {
+  const paths = fs.readFileSync(`/proc/${pid}/maps`, 'utf8').match(/\/\S+\.(node|so)\S*$/gm) ?? [];
+  return [...new Set(paths)];
+}
+
 const loopback = /^(0{8}|0100007F|0{32}|0{24}01000000|0{16}FFFF00000100007F)$/;
 
 /** Remote ends, as the kernel prints them, of sockets of these processes that are not on this machine. */

@@ -106,8 +106,8 @@ export class Workbench {
   }
 
   /** Picks the row of a quick pick that contains `text`. */
-  async pick(text: string | RegExp): Promise<void> {
-    await this.page.locator(quickInputRow).filter({ hasText: text }).first().click();
+  async pick(text: string | RegExp, options?: { timeout: number }): Promise<void> {
+    await this.page.locator(quickInputRow).filter({ hasText: text }).first().click(options);
   }
 
   /** Switches to a colour theme by the name that the list shows, e.g. "Dark High Contrast". */
@@ -182,8 +182,11 @@ export class Workbench {
     return file;
   }
 
-  /** `attempt` is told whether it failed before: what that left open, Escape closes; in a panel it would unlock. */
-  private async retry<T>(purpose: string, timeout: number, attempt: (again: boolean) => Promise<T>): Promise<T> {
+  /**
+   * Repeats `attempt` until it succeeds. It is told whether it failed before: what that left open, Escape closes; in a
+   * panel Escape would unlock.
+   */
+  async retry<T>(purpose: string, timeout: number, attempt: (again: boolean) => Promise<T>): Promise<T> {
     const end = Date.now() + timeout;
     for (let again = false; ; again = true) {
       try {
