@@ -34,23 +34,18 @@ export class TokenStrip implements Region {
     const entries = metadata.tokens.map((token, index): Entry => ({ token, index }));
     const prompt = element('span', { class: 'tokens', role: 'group', 'aria-label': 'Prompt' });
     const answer = element('span', { class: 'tokens', role: 'group', 'aria-label': 'Answer', 'data-testid': 'answer' });
+    const row = (label: string, tokens: HTMLElement): HTMLElement =>
+      element(
+        'div',
+        { class: 'token-row', role: 'presentation' },
+        element('span', { class: 'row-label', 'aria-hidden': 'true' }, label),
+        tokens,
+      );
     this.list = element(
       'div',
       { class: 'token-rows', role: 'listbox', tabindex: 0, 'aria-label': 'Tokens', 'data-testid': 'tokens' },
-      element(
-        'div',
-        { class: 'token-row' },
-        element('span', { class: 'row-label' }, 'Prompt'),
-        prompt,
-        this.promptNote,
-      ),
-      element(
-        'div',
-        { class: 'token-row' },
-        element('span', { class: 'row-label' }, 'Answer'),
-        answer,
-        this.answerNote(),
-      ),
+      row('Prompt', prompt),
+      row('Answer', answer),
     );
     this.options = select(this.list)
       .selectAll<HTMLSpanElement, Entry>('.token')
@@ -63,7 +58,8 @@ export class TokenStrip implements Region {
       describe(this, entry, metadata.promptTokens, metadata.tokens[entry.index - 1]);
     });
     this.place(prompt, answer);
-    this.element = element('section', { class: 'strip', 'aria-label': 'Token strip' }, this.list);
+    const notes = element('div', { class: 'notes' }, this.promptNote, this.answerNote());
+    this.element = element('section', { class: 'strip', 'aria-label': 'Token strip' }, this.list, notes);
     this.listen();
     tables.add(this.element, this.list, () => this.table());
   }
@@ -94,8 +90,8 @@ export class TokenStrip implements Region {
 
   /** "background/ink" per token: what the shown row reads, or who looked at the patch. */
   private colours(scene: Scene): readonly string[] {
-    const { metadata, theme, text, readers, selection } = scene;
-    const values = readers?.byToken ?? text;
+    const { metadata, theme, text, readers, selection, focus } = scene;
+    const values = readers?.byToken ?? (focus.tower === 'decoder' ? text : null);
     // <s> is a sink that would outshine all others; what goes there is in the readout.
     const coloured = metadata.tokens.map(
       ({ role }, index) =>
@@ -103,6 +99,7 @@ export class TokenStrip implements Region {
     );
     const maximum = metadata.tokens.reduce((most, _, i) => (coloured[i] ? Math.max(most, values![i]!) : most), 0);
     setText(this.promptNote, this.note(scene, maximum));
+    this.promptNote.title = this.promptNote.textContent;
     return metadata.tokens.map((_, index) => {
       const cell = coloured[index] ? tableIndex(values![index]!, maximum) : 0;
       if (cell < 6) return '';
@@ -111,14 +108,14 @@ export class TokenStrip implements Region {
     });
   }
 
-  private note({ metadata, readers, focus, text, words, geometry }: Scene, maximum: number): string {
+  private note({ metadata, readers, focus, text, geometry }: Scene, maximum: number): string {
     const total = `${count(metadata.tokens.length + metadata.visual.count)} tokens`;
     if (readers) {
       const [row, column] = [Math.floor(readers.patch / geometry.columns), readers.patch % geometry.columns];
       return `colour: who looked at row ${row}, column ${column}, up to ${probability(readers.maximum)}`;
     }
     if (!text || focus.tower === 'vision') return total;
-    return `colour: text read by the ${words.subject}, up to ${probability(maximum)} · ${total}`;
+    return `colour: text that the row reads, mean of heads, up to ${probability(maximum)} · ${total}`;
   }
 
   private answerNote(): HTMLElement {
