@@ -30,7 +30,6 @@ export function parseDecoder(config: ConfigSection, tiedHead: boolean): DecoderC
   const maxPositions = text.size('max_position_embeddings', defaults.maxPositions);
   if (heads % keyValueHeads !== 0) throw text.unexpected('num_key_value_heads', `a divisor of the ${heads} heads`);
   if (headSize % 2 !== 0) throw text.unexpected('head_dim', 'an even number');
-  refuseSlidingWindow(text, family, maxPositions);
   const attentionBias = family === 'llama' && text.boolean('attention_bias', false);
   return {
     family,
@@ -41,7 +40,7 @@ export function parseDecoder(config: ConfigSection, tiedHead: boolean): DecoderC
     keyValueHeads,
     headSize,
     vocabularySize: text.size('vocab_size', defaults.vocabulary),
-    maxPositions,
+    maxPositions: Math.min(maxPositions, slidingWindow(text, family)),
     normEpsilon: text.positive('rms_norm_eps', 1e-6),
     activation: parseActivation(text, 'hidden_act', 'silu'),
     rope: parseRope(text, maxPositions),
@@ -56,23 +55,20 @@ function isFamily(name: string): name is Family {
   return Object.hasOwn(familyDefaults, name);
 }
 
-/** Which layers slide differs by family; that no layer forgets positions is all that is asked. */
-function refuseSlidingWindow(text: ConfigSection, family: Family, maxPositions: number): void {
-  if (family === 'llama') return;
+/**
+ * Positions that a layer looks back at most. Sequences up to that length are the same with full attention, so the
+ * window is simply the longest sequence. Which layers slide differs by family; one suffices.
+ */
+function slidingWindow(text: ConfigSection, family: Family): number {
+  if (family === 'llama') return Infinity;
   if (family === 'qwen2') {
-    if (!text.boolean('use_sliding_window', false)) return;
+    if (!text.boolean('use_sliding_window', false)) return Infinity;
     const layerTypes = text.raw('layer_types');
     const firstSliding = text.number('max_window_layers', 28);
     const slides = Array.isArray(layerTypes)
       ? layerTypes.includes('sliding_attention')
       : firstSliding < text.size('num_hidden_layers', 32);
-    if (!slides) return;
+    if (!slides) return Infinity;
   }
-  if (text.isNull('sliding_window')) return;
-  const window = text.size('sliding_window', 4096);
-  if (window >= maxPositions) return;
-  throw text.unsupported(
-    `attention slides over a window of ${window} of ${maxPositions} positions.`,
-    'Only full attention is supported: sliding_window null, or at least max_position_embeddings.',
-  );
+  return text.isNull('sliding_window') ? Infinity : text.size('sliding_window', 4096);
 }

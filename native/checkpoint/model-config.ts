@@ -46,6 +46,7 @@ export interface DecoderConfig {
   readonly keyValueHeads: number;
   readonly headSize: number;
   readonly vocabularySize: number;
+  /** Longest sequence that runs as trained; a sliding window ends it, since shorter ones do not notice the window. */
   readonly maxPositions: number;
   readonly normEpsilon: number;
   readonly activation: Activation;

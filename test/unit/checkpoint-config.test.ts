@@ -113,9 +113,19 @@ test('feature layers index the hidden states, whose first is the embedding', () 
   assert.deepEqual(layers([0, 3, -9]), [-1, 2, -1]);
 });
 
-test('a sliding window matters only when it is active and shorter than the longest sequence', () => {
-  const text = (fields: JsonObject): ModelConfig =>
-    parse({ text_config: { max_position_embeddings: 1000, ...fields } });
+test('a sliding window bounds the sequence where it is active, and only there', () => {
+  const longest = (fields: JsonObject): number =>
+    parse({ text_config: { max_position_embeddings: 1000, ...fields } }).decoder.maxPositions;
+  assert.equal(longest({ model_type: 'mistral', sliding_window: 64 }), 64);
+  assert.equal(longest({ model_type: 'mistral', sliding_window: null }), 1000);
+  assert.equal(longest({ model_type: 'mistral' }), 1000, 'the default window of 4096 is longer');
+  assert.equal(longest({ model_type: 'llama', sliding_window: 64 }), 1000);
+  assert.equal(longest({ model_type: 'qwen2', sliding_window: 10 }), 1000);
+  const active = { model_type: 'qwen2', use_sliding_window: true, sliding_window: 10, num_hidden_layers: 4 };
+  assert.equal(longest({ ...active, max_window_layers: 4 }), 1000);
+  assert.equal(longest({ ...active, max_window_layers: 3 }), 10);
+  assert.equal(longest({ ...active, max_window_layers: 3, layer_types: ['full_attention'] }), 1000);
+});
   assert.doesNotThrow(() => text({ model_type: 'mistral', sliding_window: 1000 }));
   assert.doesNotThrow(() => text({ model_type: 'qwen2', sliding_window: 10 }));
   const active = { model_type: 'qwen2', use_sliding_window: true, sliding_window: 10, num_hidden_layers: 4 };

@@ -97,11 +97,6 @@ const cases: Readonly<Record<string, Case>> = {
     message: /longrope/,
     hint: /default, linear, dynamic, llama3, yarn/,
   },
-  'a sliding window': {
-    damage: folder => folder.section('text_config', { model_type: 'mistral', sliding_window: 64 }),
-    code: 'architecture-unsupported',
-    message: /window of 64 of 256/,
-  },
   'quantized weights': {
     damage: folder => folder.config({ quantization_config: { quant_method: 'awq' } }),
     code: 'architecture-unsupported',
