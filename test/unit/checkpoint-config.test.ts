@@ -126,13 +126,6 @@ test('a sliding window bounds the sequence where it is active, and only there', 
   assert.equal(longest({ ...active, max_window_layers: 3 }), 10);
   assert.equal(longest({ ...active, max_window_layers: 3, layer_types: ['full_attention'] }), 1000);
 });
-  assert.doesNotThrow(() => text({ model_type: 'mistral', sliding_window: 1000 }));
-  assert.doesNotThrow(() => text({ model_type: 'qwen2', sliding_window: 10 }));
-  const active = { model_type: 'qwen2', use_sliding_window: true, sliding_window: 10, num_hidden_layers: 4 };
-  assert.doesNotThrow(() => text({ ...active, max_window_layers: 4 }));
-  assert.throws(() => text({ ...active, max_window_layers: 3 }), { code: 'architecture-unsupported' });
-  assert.doesNotThrow(() => text({ ...active, max_window_layers: 3, layer_types: ['full_attention'] }));
-});
 
 test('rope_scaling beside rope_theta and rope_parameters say the same', () => {
   const scaling = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
