@@ -21,7 +21,7 @@ import { Prefetch } from './prefetch.ts';
 import { selectionFor } from './saved-state.ts';
 import { SceneBuilder } from './scene-builder.ts';
 import type { Scene } from './scene.ts';
-import { nothingHovered, Store, type Hover, type Selection } from './selection.ts';
+import { focusOf, nothingHovered, Store, type Hover, type Selection } from './selection.ts';
 import { PageCache } from './source/page-cache.ts';
 import type { TraceSource } from './source/trace-source.ts';
 import { suggestSelection } from './suggestion.ts';
@@ -48,6 +48,7 @@ export class Panel {
     private readonly builder: SceneBuilder,
     private readonly tables: ChartTables,
     private readonly runBar: RunBar,
+    private readonly strip: TokenStrip,
     private readonly picture: Picture,
     private readonly legend: Legend,
     private readonly regions: readonly Region[],
@@ -97,6 +98,7 @@ export class Panel {
       new SceneBuilder(metadata, pages),
       tables,
       runBar,
+      strip,
       picture,
       legend,
       regions,
@@ -210,6 +212,7 @@ export class Panel {
     for (const page of missing) this.followPage(page);
     window.clearTimeout(this.readingTimer);
     if (!scene) {
+      this.strip.mark(focusOf(selection.get(), hover.get()).token);
       this.readingTimer = window.setTimeout(() => {
         this.legend.showReading(reading);
       }, readingDelay);

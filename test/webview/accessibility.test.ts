@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { output, PanelFixture, realTrace, textOf } from './panel-fixture.ts';
+import { output, PanelFixture, realTrace, textOf, waitForText } from './panel-fixture.ts';
 import { themes, type OpenOptions } from './panel-rig.ts';
 
 const fixture = PanelFixture.prepare();
@@ -17,6 +17,7 @@ test('everything is reached by keyboard: token, layer, head, patch, range, lock,
     const last = fixture.metadata.tokens.length - 2;
     assert.equal(await panel.byTest('tokens').getAttribute('aria-activedescendant'), `token-${last}`);
     assert.equal(await panel.page.locator('.token.locked').getAttribute('data-index'), String(last));
+    await waitForText(panel, 'readout', new RegExp(`answer token ${last - fixture.metadata.promptTokens} `));
     await panel.byTest('depth-axis').focus();
     await keyboard.press('End');
     assert.equal(await axisText(), 'decoder layer 11');
@@ -24,11 +25,11 @@ test('everything is reached by keyboard: token, layer, head, patch, range, lock,
     assert.equal(await axisText(), 'decoder layer 10');
     await keyboard.press('Shift+ArrowRight');
     assert.equal(await axisText(), 'mean of decoder layers 10 to 11');
-    assert.match(await textOf(panel, 'masses'), /mean of layers D10 to D11/);
+    await waitForText(panel, 'masses', /mean of layers D10 to D11/);
     await keyboard.press('.');
-    assert.match(await textOf(panel, 'masses'), /mean of 6 heads/, 'the maximum has the masses of the mean');
+    await waitForText(panel, 'masses', /mean of 6 heads/);
     await keyboard.press('.');
-    assert.match(await textOf(panel, 'masses'), /head 0/);
+    await waitForText(panel, 'masses', /head 0/);
     await panel.byTest('patch-grid').focus();
     await keyboard.press('ArrowRight');
     await keyboard.press('Enter');

@@ -1,17 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { massGroups } from '../../trace/schema.ts';
-import {
-  output,
-  PanelFixture,
-  picture,
-  realTrace,
-  textOf,
-  tile,
-  token,
-  valuesOf,
-  waitForText,
-} from './panel-fixture.ts';
+import { output, PanelFixture, picture, realTrace, textOf, tile, valuesOf, waitForText } from './panel-fixture.ts';
 import { type OpenPanel } from './panel-rig.ts';
 import { smallShape, writeSyntheticTrace } from './synthetic-trace.ts';
 
@@ -25,7 +15,7 @@ test('the readout shows the probabilities and masses that the trace holds', asyn
   const { layers, heads } = fixture.metadata.model.decoder;
   const mass = await valuesOf(realTrace, 'decoder.attention_mass', [[apple - 1, apple]]);
   await fixture.withPanel(realTrace, {}, async panel => {
-    await token(panel, apple).click();
+    await fixture.choose(panel, apple);
     await tile(panel, 'decoder', 9).click();
     const alternatives = fixture.metadata.tokens[apple]!.alternatives!;
     const shown = await lineValues(panel, 'alternatives');
@@ -43,7 +33,7 @@ test('the readout shows the probabilities and masses that the trace holds', asyn
       assert.ok(Math.abs(masses[i]! - expected) < 1e-5, `${group}: ${masses[i]} instead of ${expected}`);
     }
     assert.equal(layers, 12);
-    assert.match(await textOf(panel, 'readout'), /row that predicts it/);
+    await waitForText(panel, 'readout', /row that predicts it/);
   });
 });
 
@@ -70,7 +60,7 @@ test('hiding <s> and system hides exactly the mass that the trace gives them', a
     peak = Math.max(peak, mean);
   }
   await fixture.withPanel(realTrace, {}, async panel => {
-    await token(panel, apple).click();
+    await fixture.choose(panel, apple);
     await tile(panel, 'decoder', 9).click();
     const box = panel.byTest('hide-text');
     const percent = (100 * hidden).toFixed(hidden >= 0.0995 ? 0 : 1);
@@ -122,7 +112,7 @@ test('hovering a patch colours the tokens that looked there, by the numbers of t
   const best = readers.indexOf(Math.max(...readers));
   await fixture.withPanel(realTrace, {}, async panel => {
     await tile(panel, 'decoder', 9).click();
-    await token(panel, apple).click();
+    await fixture.choose(panel, apple);
     const { columns } = fixture.metadata.visual.grid;
     const position = { x: (peak % columns) * 18 + 9, y: Math.floor(peak / columns) * 18 + 9 };
     await panel.byTest('patch-grid').hover({ position });
@@ -138,6 +128,6 @@ test('hovering a patch colours the tokens that looked there, by the numbers of t
       if (i > 0 && value > threshold) assert.notEqual(colours[i], '', `token ${i} looked at the patch`);
       if (value === 0) assert.equal(colours[i], '', `token ${i} did not`);
     });
-    assert.match(await textOf(panel, 'colour-note'), /who looked at row/);
+    await waitForText(panel, 'colour-note', /who looked at row/);
   });
 });

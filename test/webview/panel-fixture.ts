@@ -59,6 +59,12 @@ export class PanelFixture {
     }
   }
 
+  /** Locks a token of the real trace and waits until its row is drawn. */
+  async choose(panel: OpenPanel, index: number): Promise<void> {
+    await token(panel, index).click();
+    await waitForText(panel, 'readout', new RegExp(`^“${this.metadata.tokens[index]!.text.trim()}”`));
+  }
+
   /** Index of a word of the real answer. */
   indexOf(text: string): number {
     const found = this.metadata.tokens.findIndex(one => one.role === 'generated' && one.text.trim() === text);

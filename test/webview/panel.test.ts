@@ -31,7 +31,7 @@ test('hovering a token changes the overlay and the readout, and leaving it chang
 test('a click locks the token against hovering, Esc gives it back', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     const readout = async (): Promise<string> => textOf(panel, 'readout');
-    await token(panel, fixture.indexOf('apple')).click();
+    await fixture.choose(panel, fixture.indexOf('apple'));
     await token(panel, fixture.indexOf('yellow')).hover();
     await panel.page.waitForTimeout(400);
     assert.match(await readout(), /“apple”/);
@@ -46,7 +46,7 @@ test('a click locks the token against hovering, Esc gives it back', async () => 
 test('absolute and own scale differ in the pixels and in the legend, which is kept on request', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     const legend = (): Promise<string[]> => panel.byTest('legend').locator('.tick').allTextContents();
-    await token(panel, fixture.indexOf('apple')).click();
+    await fixture.choose(panel, fixture.indexOf('apple'));
     const [own, ownPixels] = [await legend(), await panel.pixels('overlay-canvas')];
     await panel.byTest('scale-absolute').click();
     const absolute = await legend();
@@ -54,7 +54,7 @@ test('absolute and own scale differ in the pixels and in the legend, which is ke
     assert.notEqual(await panel.pixels('overlay-canvas'), ownPixels);
     assert.equal(await panel.byTest('legend-unit').textContent(), 'probability');
     await panel.byTest('keep-scale').click();
-    await token(panel, fixture.indexOf('yellow')).click();
+    await fixture.choose(panel, fixture.indexOf('yellow'));
     assert.equal((await legend())[2]!.replace('≥ ', ''), absolute[2]);
   });
 });
@@ -62,15 +62,15 @@ test('absolute and own scale differ in the pixels and in the legend, which is ke
 test('a prompt token before the image says that it could not look at it', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     await token(panel, 0).click();
-    assert.match(await textOf(panel, 'readout-detail'), /comes before the image and could not look at it/);
+    await waitForText(panel, 'readout-detail', /comes before the image and could not look at it/);
     await token(panel, fixture.metadata.promptTokens - 2).click();
-    assert.match(await textOf(panel, 'readout'), /its own row/);
+    await waitForText(panel, 'readout', /its own row/);
   });
 });
 
 test('the row drop-down switches between the row that predicts a token and its own', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
-    await token(panel, fixture.indexOf('apple')).click();
+    await fixture.choose(panel, fixture.indexOf('apple'));
     const before = await panel.pixels('overlay-canvas');
     await panel.byTest('row').click();
     await panel.page.locator('vscode-option', { hasText: 'of the token' }).first().click();
@@ -100,7 +100,7 @@ test('dragging over the axis shows the mean of a range of layers', async () => {
     await tile(panel, 'decoder', 7).hover();
     await mouse.up();
     await panel.byTest('caveat').hover();
-    assert.match(await textOf(panel, 'masses'), /mean of layers D3 to D7/);
+    await waitForText(panel, 'masses', /mean of layers D3 to D7/);
     assert.equal(await panel.page.locator('.axis-tile.chosen').count(), 5);
   });
 });
@@ -108,21 +108,21 @@ test('dragging over the axis shows the mean of a range of layers', async () => {
 test('pointing at a head map shows its layer and tells its numbers', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     await panel.page.locator('[data-testid="head-map"][data-layer="8"][data-head="2"]').hover();
-    assert.match(await textOf(panel, 'readout-detail'), /^head 2 of D8: maximum 0\.\d+, \d+(\.\d)? % on the image$/);
-    assert.match(await textOf(panel, 'masses'), /layer D8/);
+    await waitForText(panel, 'readout-detail', /^head 2 of D8: maximum 0\.\d+, \d+(\.\d)? % on the image$/);
+    await waitForText(panel, 'masses', /layer D8/);
   });
 });
 
 test('a double click on a head map shows that head in the image', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     await panel.page.locator('[data-testid="head-map"][data-layer="7"][data-head="3"]').dblclick();
-    assert.match(await textOf(panel, 'masses'), /layer D7, head 3/);
+    await waitForText(panel, 'masses', /layer D7, head 3/);
   });
 });
 
 test('what is chosen survives a reload', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
-    await token(panel, fixture.indexOf('sign')).click();
+    await fixture.choose(panel, fixture.indexOf('sign'));
     await tile(panel, 'decoder', 4).click();
     await panel.byTest('scale-absolute').click();
     await panel.byTest('smooth').click();
@@ -147,7 +147,7 @@ test('a cropped picture says so, and zooming out shows what was not seen', async
   const crop = { x: 252, y: 0, width: 504, height: 504 };
   await writeSyntheticTrace(trace, { ...shape, metadata: { image: { ...whole.image, crop } } }, picture);
   await fixture.withPanel(trace, {}, async panel => {
-    assert.match(await textOf(panel, 'image-caption'), /cropped: 75 % of the picture was not seen/);
+    await waitForText(panel, 'image-caption', /cropped: 75 % of the picture was not seen/);
     await panel.byTest('patch-grid').focus();
     const before = await panel.pixels('image-canvas');
     await panel.page.keyboard.press('-');
@@ -171,12 +171,12 @@ test('cancelled runs, untrusted workspaces, failures and unreadable pages are to
     assert.equal(await panel.byTest('ask-again').count(), 0);
     await panel.send({ type: 'failed', message: 'Out of memory in prefill.', hint: 'Choose a smaller model.' });
     await panel.byTest('show-log').click();
-    assert.match(await textOf(panel, 'run-line'), /Out of memory in prefill\. Choose a smaller model\./);
+    await waitForText(panel, 'run-line', /Out of memory in prefill\. Choose a smaller model\./);
     assert.ok(panel.sent.some(message => message.type === 'command' && message.command === 'showLog'));
   });
   const failing = { tensor: 'image.display', message: 'The disk is gone.' };
   await fixture.withPanel(smallTrace, { failing }, async panel => {
-    assert.match(await textOf(panel, 'run-line'), /The disk is gone\./);
+    await waitForText(panel, 'run-line', /The disk is gone\./);
     assert.ok(await panel.byTest('overlay-canvas').isVisible(), 'the attention is still there');
   });
 });

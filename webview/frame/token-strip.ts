@@ -65,15 +65,9 @@ export class TokenStrip implements Region {
   }
 
   draw(scene: Scene): void {
-    const { focus, selection, metadata } = scene;
     const colours = this.colours(scene);
     const before = this.drawn;
     this.options.each(function ({ index }) {
-      const chosen = index === focus.token;
-      this.classList.toggle('chosen', chosen);
-      this.classList.toggle('locked', chosen && selection.tokenLocked);
-      this.classList.toggle('later', index > focus.token && index >= metadata.promptTokens);
-      this.setAttribute('aria-selected', String(chosen));
       const colour = colours[index]!;
       if (colour === before[index]) return;
       const [background = '', ink = ''] = colour.split('/');
@@ -81,11 +75,24 @@ export class TokenStrip implements Region {
       this.style.color = ink;
     });
     this.drawn = colours;
-    this.list.setAttribute('aria-activedescendant', `token-${focus.token}`);
-    if (this.inView !== selection.token) {
-      this.inView = selection.token;
-      this.options.nodes()[selection.token]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-    }
+    this.mark(scene.focus.token);
+  }
+
+  /** Shows which token is meant, also while its row is still being read. */
+  mark(token: number): void {
+    const { token: selected, tokenLocked } = this.context.selection.get();
+    const { promptTokens } = this.context.metadata;
+    this.options.each(function ({ index }) {
+      const chosen = index === token;
+      this.classList.toggle('chosen', chosen);
+      this.classList.toggle('locked', chosen && tokenLocked);
+      this.classList.toggle('later', index > token && index >= promptTokens);
+      this.setAttribute('aria-selected', String(chosen));
+    });
+    this.list.setAttribute('aria-activedescendant', `token-${token}`);
+    if (this.inView === selected) return;
+    this.inView = selected;
+    this.options.nodes()[selected]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
 
   /** "background/ink" per token: what the shown row reads, or who looked at the patch. */
