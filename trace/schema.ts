@@ -92,7 +92,7 @@ export interface ImageDescription {
   readonly display: { readonly mime: string; readonly width: number; readonly height: number };
   /** Size in pixels of `image.input`. */
   readonly input: { readonly width: number; readonly height: number };
-  /** The part of the oriented image that the input covers, in its pixels; beyond its edges where it was padded. */
+  /** The part of the oriented image that the patches cover, in its pixels; beyond its edges where it was padded. */
   readonly crop: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
 }
 

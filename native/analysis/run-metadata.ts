@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { type RunMetadata, schemaVersion, type StageTimings } from '../../trace/schema.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { gridSide } from '../checkpoint/model-config.ts';
+import { gridSide, type VisionConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
 import type { DecodedImage } from '../image/decode-image.ts';
 import type { DisplayCopy } from '../image/display-copy.ts';
@@ -51,7 +51,7 @@ export function describeRun(parts: RunParts): RunMetadata {
       notes: image.notes,
       display: { mime: display.mime, width: display.width, height: display.height },
       input: { width: input.width, height: input.height },
-      crop: input.crop,
+      crop: coveredByPatches(input.crop, checkpoint.config.vision),
     },
     prompt: { question: prompt.question, text: prompt.text, templateSource: prompt.templateSource },
     generation: { maxNewTokens: request.maxNewTokens, sampling: request.sampling, stop: run.stop },
@@ -67,6 +67,12 @@ export function describeRun(parts: RunParts): RunMetadata {
     attention: { precision: 'F16', sumTolerance: parts.sumTolerance },
     keyValueCacheBytes: run.keyValueCacheBytes,
   };
+}
+
+/** A remainder that makes no whole patch, at the right and the bottom, is not seen by the model either. */
+function coveredByPatches(crop: ModelInput['crop'], vision: VisionConfig): ModelInput['crop'] {
+  const share = (gridSide(vision) * vision.patchSize) / vision.imageSize;
+  return { ...crop, width: crop.width * share, height: crop.height * share };
 }
 
 function describeModel({ folder, config, parameters, storedPrecision, digest }: Checkpoint): RunMetadata['model'] {

@@ -186,6 +186,9 @@ test('every odd checkpoint gives a trace whose probabilities add up, with the vi
     assert.ok(numbers.ok, `${name}: ${JSON.stringify(numbers.checks)}`);
     assert.equal(metadata.visual.leading, name === 'full-select' ? 1 : 0, name);
     assert.equal(metadata.model.bundled, false);
+    // Four patches of 7 pixels cover 28 of this variant's 30.
+    const covered = name === 'uneven-patches' ? 28 / 30 : 1;
+    assert.equal(metadata.image.crop.width, metadata.image.height * covered, name);
     t.diagnostic(`${name}: ${metadata.visual.count} visual tokens, ${numbers.checks[1]!.rows} rows of heads`);
   }
 });
