@@ -118,7 +118,6 @@ async function ensureBuild() {
   const wanted = sourcesDigest();
   if (distIsFresh(wanted)) return;
   progress('Bundling dist/');
-  rmSync(buildStamp, { force: true });
   await runToStderr(process.execPath, ['esbuild.mjs']);
   writeFileSync(buildStamp, wanted);
 }

@@ -14,6 +14,7 @@ export interface ExtensionPackage {
 
 /** Packages for linux-x64 unless a package is there that is newer than everything that goes into it. */
 export function packageExtension(): ExtensionPackage {
+  execFileSync(process.execPath, [path.join(projectFolder, 'setup.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
   const stage = path.join(projectFolder, '.stage/linux-x64');
   const inputs = [
     'dist/.sources',
