@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
-import { projectFolder, type Editor } from './editor.ts';
+import { edition, projectFolder, type Editor } from './editor.ts';
 
-export const screenshotFolder = path.join(projectFolder, 'test/output/e2e');
+export const screenshotFolder = path.join(projectFolder, 'test/output', edition === 'oldest' ? 'e2e-oldest' : 'e2e');
 
 const quickInput = '.quick-input-widget:visible';
 const quickInputBox = `${quickInput} .quick-input-filter input`;
