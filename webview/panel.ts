@@ -64,7 +64,8 @@ export class Panel {
     const { metadata } = source;
     const pages = new AttentionPages(new PageCache(source), metadata, source.tensors);
     const saved = host.savedState();
-    const suggested = await suggestSelection(metadata, pages);
+    // What cannot be read is told when it is asked for to be drawn.
+    const suggested = await suggestSelection(metadata, pages).catch((): Partial<Selection> => ({}));
     const selection = new Store<Selection>(selectionFor(metadata, saved, suggested));
     const hover = new Store<Hover>(nothingHovered);
     const actions = new Actions(metadata, selection, hover);

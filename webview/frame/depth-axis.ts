@@ -108,7 +108,9 @@ export class DepthAxis implements Region {
       layer,
       left: axis.visionLeft + layer * axis.visionPitch,
       size: axis.visionTile,
-      labelled: layer % visionEvery === 0 || features.has(layer),
+      labelled:
+        features.has(layer) ||
+        (layer % visionEvery === 0 && ![...features].some(feature => Math.abs(feature - layer) < visionEvery)),
       roomy: false,
       mark: features.has(layer) ? 'features' : '',
     }));

@@ -83,8 +83,9 @@ export class Picture implements Region {
       const { outliers } = scene;
       if (selection.hideOutliers && outliers && typeof outliers !== 'string')
         hatchPatches(drawing, outliers.patches, geometry, selection.zoom, theme);
-      this.overlayCanvas.setAttribute('aria-label', describe(scene));
     }
+    // The same heat may belong to another token: the last of the prompt predicts the first of the answer.
+    this.overlayCanvas.setAttribute('aria-label', describe(scene));
     this.drawMarks(scene);
   }
 

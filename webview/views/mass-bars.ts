@@ -90,6 +90,9 @@ export class MassBars {
       .attr('height', one => Math.max(0, y(one[1]) - y(one[0]) - 1));
     groups.attr('fill', one => (theme.highContrast && one.key !== 'image' ? `url(#pattern-${one.key})` : null));
     const every = columns.pitch >= 32 ? 1 : columns.pitch >= 18 ? 2 : 4;
+    // The chosen layer's number is always there; others make room for it.
+    const nearChosen = (column: number): boolean =>
+      range(1 - every, every).some(step => this.isChosen(scene, column + step));
     svg
       .selectAll<SVGTextElement, Masses>('text.column')
       .data(this.masses)
@@ -99,7 +102,7 @@ export class MassBars {
       .attr('x', (_, i) => gutter + i * columns.pitch)
       .attr('y', 11)
       .text((one, i) =>
-        i % every === 0 || this.isChosen(scene, i)
+        this.isChosen(scene, i) || (i % every === 0 && !nearChosen(i))
           ? `${Math.round(one.image * 100)}${columns.pitch >= 40 ? '\u2009%' : ''}`
           : '',
       );
