@@ -106,7 +106,15 @@ export class Panel {
       announcer,
       prefetch,
     );
-    const main = element('main', {}, picture.element, legend.element, readout.element, shownView.element, axis.element);
+    // Where two columns do not share rows, each packs its own regions; elsewhere the grid places them one by one.
+    const disclaimer = element(
+      'p',
+      { class: 'disclaimer small dim', 'data-testid': 'disclaimer' },
+      'Attention shows where information was read, not why the answer was given.',
+    );
+    const origin = element('div', { class: 'origin' }, picture.element, legend.element, disclaimer);
+    const canvas = element('div', { class: 'canvas-column' }, shownView.element, readout.element);
+    const main = element('main', {}, origin, canvas, axis.element);
     panel.element.append(runBar.element, strip.element, main, announcer.element);
     panel.follow();
     void panel.loadPicture(source);

@@ -48,12 +48,17 @@ async function mostVisualToken(metadata: RunMetadata, pages: AttentionPages): Pr
   for (let token = metadata.promptTokens; token < metadata.tokens.length; token++) {
     const { row } = shownRow(token, 'predicts', metadata);
     if (row === undefined) continue;
-    // Whole words say more to begin with than their parts, than "the" and than punctuation.
-    let sum = /^\s\p{L}{4,}$/u.test(metadata.tokens[token]!.text) ? perRow : 0;
+    let sum = wordiness(metadata.tokens[token]!.text) * perRow;
     for (let i = row * perRow + image; i < (row + 1) * perRow; i += massGroups.length) sum += mass[i]!;
     if (sum > most) [best, most] = [token, sum];
   }
   return best;
+}
+
+/** Whole words say more to begin with than their parts, than "the" and than punctuation and `</s>`. */
+function wordiness(text: string): 0 | 1 | 2 {
+  if (/^\s\p{L}{4,}$/u.test(text)) return 2;
+  return /[\p{L}\p{N}]/u.test(text) && !/^<.*>$/.test(text) ? 1 : 0;
 }
 
 const featureLayer = ({ model }: RunMetadata): number =>

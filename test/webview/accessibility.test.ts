@@ -120,6 +120,7 @@ test('every theme and width is drawn without overlap of regions', async () => {
       { theme, width: 1440, height: 900 },
     ]),
     ['dark-1100', { width: 1100, height: 900 }],
+    ['dark-932', { width: 932, height: 690 }],
     ['light-800', { theme: 'vscode-light', width: 800, height: 1420 }],
     ['dark-480', { width: 480, height: 1300 }],
     ['dark-ratio-2', { width: 1440, height: 843, ratio: 2 }],

@@ -139,10 +139,6 @@ export class Picture implements Region {
     ];
     this.caption.hidden = words.length === 0;
     setText(this.caption, words.join(' · '));
-    // The layout keeps the image's row at its height when the canvas beside it is taller.
-    const top = 12;
-    const captionHeight = words.length === 0 ? 0 : 17;
-    this.element.parentElement?.style.setProperty('--picture-height', `${top + height + captionHeight}px`);
   }
 
   private listen(): void {

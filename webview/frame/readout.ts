@@ -64,11 +64,6 @@ export class Readout implements Region {
         column(this.readTitle, this.read, 'masses'),
       ),
       this.detail,
-      element(
-        'p',
-        { class: 'small dim', 'data-testid': 'disclaimer' },
-        'Attention shows where information was read, not why the answer was given.',
-      ),
     );
   }
 
