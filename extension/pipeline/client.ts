@@ -46,9 +46,11 @@ export class PipelineClient {
   private currentState: PipelineState = { kind: 'stopped' };
   private forgetIdleStop: (() => void) | undefined;
   private runs = 0;
+  private readonly log: PipelineLog;
 
   constructor(private readonly options: PipelineClientOptions) {
     this.crashes = new CrashGuard(options.clock);
+    this.log = untilAborted(options.log, this.disposed.signal);
   }
 
   get state(): PipelineState {
@@ -108,7 +110,7 @@ export class PipelineClient {
     signal: AbortSignal,
   ): Promise<AnalyzeOutcome> {
     const child = await this.running();
-    const grace = new CancelGrace(child, signal, this.options);
+    const grace = new CancelGrace(child, signal, { clock: this.options.clock, log: this.log });
     const report = (progress: StageProgress): void => {
       grace.stageIs(progress.stage);
       this.setState({ kind: 'running', request, progress });
@@ -138,16 +140,17 @@ export class PipelineClient {
 
   /** @throws PipelineFailure of kind `refused` after too many crashes */
   private async running(): Promise<PipelineProcess> {
-    if (this.process?.connected) return this.process;
+    // A killed process is connected for a moment longer, but will not answer.
+    if (this.process?.connected && !this.process.killed) return this.process;
     await this.process?.ended;
     if (this.crashes.refusedFor > 0) throw refused(this.crashes.refusedFor);
     // Loaded on demand: an extension host that only views traces needs no RPC.
     const { PipelineProcess } = await import('./process.ts');
-    const { serverPath, environment, log } = this.options;
-    const child = new PipelineProcess({ serverPath, environment, log });
+    const { serverPath, environment } = this.options;
+    const child = new PipelineProcess({ serverPath, environment, log: this.log });
     this.process = child;
     if (this.disposed.signal.aborted) child.kill();
-    log.info(`Pipeline started (process ${child.pid ?? 'unknown'}).`);
+    this.log.info(`Pipeline started (process ${child.pid ?? 'unknown'}).`);
     void child.ended.then(end => {
       this.processEnded(child, end);
     });
@@ -155,10 +158,10 @@ export class PipelineClient {
   }
 
   private processEnded(child: PipelineProcess, end: ProcessEnd): void {
-    if (child.killed) this.options.log.info(`Pipeline stopped (process ${child.pid ?? 'unknown'}).`);
+    if (child.killed) this.log.info(`Pipeline stopped (process ${child.pid ?? 'unknown'}).`);
     else {
       this.crashes.record();
-      this.options.log.error(`Pipeline ended unexpectedly (process ${child.pid ?? 'unknown'}, ${howItEnded(end)}).`);
+      this.log.error(`Pipeline ended unexpectedly (process ${child.pid ?? 'unknown'}, ${howItEnded(end)}).`);
     }
     if (this.process !== child) return;
     this.process = undefined;
@@ -175,7 +178,9 @@ export class PipelineClient {
         }
       },
       (error: unknown) => {
-        this.options.log.warn(`The pipeline did not tell its status: ${String(error)}`);
+        if (this.process === child && !child.killed) {
+          this.log.warn(`The pipeline did not tell its status: ${String(error)}`);
+        }
       },
     );
   }
@@ -185,7 +190,7 @@ export class PipelineClient {
     const milliseconds = this.options.idleMilliseconds();
     if (!this.process || this.turns.busy || milliseconds <= 0) return;
     this.forgetIdleStop = this.options.clock.after(milliseconds, () => {
-      this.options.log.info('The pipeline was idle; its memory is given back.');
+      this.log.info('The pipeline was idle; its memory is given back.');
       void this.stop();
     });
   }
@@ -201,4 +206,14 @@ export class PipelineClient {
     this.currentState = state;
     for (const listener of this.stateListeners) listener(state);
   }
+}
+
+/** VS Code closes the log when it disposes the extension, before the last words of a killed process arrive. */
+function untilAborted(log: PipelineLog, signal: AbortSignal): PipelineLog {
+  const writer =
+    (level: keyof PipelineLog) =>
+    (message: string): void => {
+      if (!signal.aborted) log[level](message);
+    };
+  return { info: writer('info'), warn: writer('warn'), error: writer('error') };
 }

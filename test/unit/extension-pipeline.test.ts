@@ -4,7 +4,12 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { PipelineClient, type AnalyzeOutcome, type PipelineRequest } from '../../extension/pipeline/client.ts';
+import {
+  PipelineClient,
+  type AnalyzeOutcome,
+  type PipelineLog,
+  type PipelineRequest,
+} from '../../extension/pipeline/client.ts';
 import { systemClock, type Clock } from '../../extension/pipeline/clock.ts';
 import { pipelineEnvironment } from '../../extension/pipeline/environment.ts';
 import { PipelineFailure } from '../../extension/pipeline/failure.ts';
@@ -63,7 +68,7 @@ afterEach(() => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 function start(
-  options: { clock?: Clock; idleMilliseconds?: number; environment?: NodeJS.ProcessEnv } = {},
+  options: { clock?: Clock; idleMilliseconds?: number; environment?: NodeJS.ProcessEnv; log?: PipelineLog } = {},
 ): PipelineClient {
   const write = (message: string): void => {
     logged.push(message);
@@ -71,7 +76,7 @@ function start(
   const client = new PipelineClient({
     serverPath: path.join(folder, 'server.cjs'),
     environment: options.environment ?? process.env,
-    log: { info: write, warn: write, error: write },
+    log: options.log ?? { info: write, warn: write, error: write },
     clock: options.clock ?? systemClock,
     idleMilliseconds: () => options.idleMilliseconds ?? 0,
   });
@@ -350,4 +355,32 @@ test('the process sees the stripped environment and none of the arguments of the
     [child.env['NODE_OPTIONS'], child.env['VSCODE_IPC_HOOK'], child.execArgv],
     [undefined, undefined, []],
   );
+});
+
+test('a request right after Restart, or after the idle stop, runs in a fresh process', async () => {
+  const clock = new HandClock();
+  const client = start({ clock, idleMilliseconds: 1_000 });
+  const pid = await answer(client, 'pid');
+  const restarted = client.restart();
+  const second = await answer(client, 'pid');
+  assert.notEqual(second, pid);
+  await restarted;
+  clock.advance(1_000);
+  assert.notEqual(await answer(client, 'pid'), second);
+});
+
+test('nothing is written to the log after dispose, when VS Code has closed it', async () => {
+  let disposed = false;
+  const late: string[] = [];
+  const write = (message: string): void => {
+    if (disposed) late.push(message);
+  };
+  const client = start({ log: { info: write, warn: write, error: write } });
+  const outcome = ask(client, 'deaf');
+  await until(() => client.state.kind === 'running');
+  client.dispose();
+  disposed = true;
+  await outcome;
+  await new Promise(resolve => setTimeout(resolve, 50));
+  assert.deepEqual(late, []);
 });
