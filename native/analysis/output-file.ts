@@ -7,8 +7,11 @@ import { writeTraceFile } from '../../trace/file.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
 import { FoveaError } from '../errors.ts';
 
-/** Creates the folder of `path` and makes sure that it can be written to. @throws FoveaError `disk` */
-export async function prepareOutput(path: string): Promise<void> {
+/**
+ * Creates the folder of `path` and makes sure that a trace may be put there: the finished file replaces what bears its
+ * name, which must be neither `imagePath` nor anything but a file. @throws FoveaError `disk`
+ */
+export async function prepareOutput(path: string, imagePath?: string): Promise<void> {
   const folder = dirname(path);
   try {
     await mkdir(folder, { recursive: true });
@@ -18,9 +21,16 @@ export async function prepareOutput(path: string): Promise<void> {
   }
   const existing = await stat(path).catch(() => undefined);
   if (existing?.isDirectory()) {
-    throw new FoveaError('disk', `${path} is a folder.`, 'Name a file that ends in .fovea.');
+    throw new FoveaError('disk', `${path} is a folder.`, traceNameHint);
+  }
+  if (existing && !existing.isFile()) throw new FoveaError('disk', `${path} is no regular file.`, traceNameHint);
+  const image = imagePath === undefined ? undefined : await stat(imagePath).catch(() => undefined);
+  if (existing && image && existing.ino === image.ino && existing.dev === image.dev) {
+    throw new FoveaError('disk', `${path} is the image; the trace would replace it.`, traceNameHint);
   }
 }
+
+const traceNameHint = 'Name a file that ends in .fovea.';
 
 /** @returns bytes written; @throws FoveaError `disk` */
 export async function writeOutput(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {

@@ -64,7 +64,7 @@ export class Pipeline {
 
     progress?.({ stage: 'image', done: 0, total: 1 });
     await letOthersRun(signal);
-    if (traced) await prepareOutput(tracePath);
+    if (traced) await prepareOutput(tracePath, request.imagePath);
     const files = await openModelFiles(resolve(request.modelFolder));
     const { checkpoint, tokenizer, template, processor } = files;
     const { config } = checkpoint;

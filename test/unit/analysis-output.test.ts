@@ -42,6 +42,22 @@ test('a path that cannot be written is refused in words', async () => {
   await assert.rejects(writeOutput(long, smallRun, smallTensors()), isDiskError(/the name is too long/));
 });
 
+test('a trace replaces neither the image it is about, under whatever name, nor what is no file', async () => {
+  const image = join(folder, 'photo.png');
+  await writeFile(image, 'pixels');
+  await symlink(image, join(folder, 'alias.png'));
+  for (const [path, about] of [
+    [image, image],
+    [join(folder, 'alias.png'), image],
+    [image, join(folder, 'alias.png')],
+  ] as const) {
+    await assert.rejects(prepareOutput(path, about), isDiskError(/is the image/));
+  }
+  await prepareOutput(join(folder, 'photo.fovea'), image);
+  await prepareOutput(join(folder, 'photo.fovea'), join(folder, 'no such.png'));
+  if (existsSync('/dev/null')) await assert.rejects(prepareOutput('/dev/null'), isDiskError(/no regular file/));
+});
+
 test('a full disk is called a full disk', { skip: !existsSync('/dev/full') }, async () => {
   const path = join(folder, 'full.fovea');
   await symlink('/dev/full', `${path}.partial`);
