@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { howItEnded, PipelineFailure, type PipelineFailureDetail } from '../pipeline/failure.ts';
+import { howItEnded, lastWords, PipelineFailure, type PipelineFailureDetail } from '../pipeline/failure.ts';
 
 /** Ways out of a failure; each is a button. */
 export type Remedy =
@@ -24,12 +24,12 @@ function sentence({ detail, message }: PipelineFailure): string {
     case 'reported':
       return detail.hint === '' ? message : `${message} ${detail.hint}`;
     case 'crashed': {
-      const lastLine = detail.end.stderrTail.split('\n').at(-1) ?? '';
+      const words = lastWords(detail.end.stderrTail);
       const what = vscode.l10n.t(
         'The pipeline ended unexpectedly ({0}). The log says why; the next run starts a fresh one.',
         howItEnded(detail.end),
       );
-      return lastLine === '' ? what : `${what} ${vscode.l10n.t('Its last words: {0}', lastLine.slice(0, 200))}`;
+      return words === '' ? what : `${what} ${vscode.l10n.t('Its last words: {0}', words.slice(0, 200))}`;
     }
     case 'refused':
       return vscode.l10n.t(

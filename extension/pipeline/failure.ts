@@ -34,6 +34,18 @@ export function howItEnded(end: ProcessEnd): string {
   return end.signal === null ? `exit code ${end.exitCode ?? 'unknown'}` : `signal ${end.signal}`;
 }
 
+/**
+ * The line of stderr that says most about the end: the error itself, not the stack below it or the "Node.js v20" that
+ * Node prints last. Empty when nothing was written.
+ */
+export function lastWords(stderrTail: string): string {
+  const lines = stderrTail
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '' && !/^(at |Node\.js v|[\^~{}[\]]+$)/.test(line));
+  return lines.findLast(line => /^(Uncaught )?\w*(Error|Exception)\b.*:/.test(line)) ?? lines.at(-1) ?? '';
+}
+
 export function crashed(end: ProcessEnd): PipelineFailure {
   const tail = end.stderrTail === '' ? '' : `\n${end.stderrTail}`;
   return new PipelineFailure(`The pipeline ended unexpectedly (${howItEnded(end)}).${tail}`, { kind: 'crashed', end });

@@ -5,6 +5,7 @@ import { answerTail, fractionDone } from '../../extension/analysis/progress.ts';
 import { questionsFrom, rememberQuestion } from '../../extension/analysis/question-history.ts';
 import { isLeftover, runFileName } from '../../extension/analysis/run-name.ts';
 import { imageGlob, isImageFile } from '../../extension/image-files.ts';
+import { lastWords } from '../../extension/pipeline/failure.ts';
 import { OutputTail } from '../../extension/pipeline/output-tail.ts';
 import { folderPath } from '../../extension/settings/folder-path.ts';
 import type { StageProgress } from '../../native/rpc.ts';
@@ -30,10 +31,42 @@ test('a run gets a name that every file system takes', () => {
   assert.ok(runFileName(`/${'x'.repeat(250)}.png`, now, free).length < 120);
 });
 
-test('a half-written trace is a leftover when it predates the window or was not touched for a while', () => {
-  assert.equal(isLeftover(900, 2_000, 1_000), true);
-  assert.equal(isLeftover(1_500, 2_000, 1_000), false);
-  assert.equal(isLeftover(1_500, 12_000, 1_000), true);
+test('a run of an image with a long name fits into 255 bytes and never ends in half a character', () => {
+  const bytes = (name: string): number => Buffer.byteLength(`${name}.partial`);
+  assert.ok(bytes(runFileName(`/${'長'.repeat(80)}.png`, now, free)) <= 255);
+  for (let before = 0; before < 4; before++) {
+    const name = runFileName(`/${'x'.repeat(before)}${'🦌'.repeat(60)}.png`, now, free);
+    assert.ok(bytes(name) <= 255);
+    assert.equal(Buffer.from(name).toString(), name);
+  }
+});
+
+test('a half-written trace is a leftover only when no other window can be writing it', () => {
+  const started = 1_000_000;
+  const touched = (modified: number, ago: number): boolean => isLeftover(modified, modified + ago, started);
+  assert.equal(touched(started - 1, 10_001), true);
+  assert.equal(touched(started - 1, 5_000), false);
+  assert.equal(touched(started + 1, 60_000), false);
+  assert.equal(touched(started + 1, 600_001), true);
+});
+
+test('the last words of a crash are its error, not the version of Node or a line of the stack', () => {
+  const uncaught = [
+    '/app/server.cjs:1',
+    'throw new Error("no such binding");',
+    '^',
+    '',
+    'Error: no such binding',
+    '    at Object.<anonymous> (/app/server.cjs:1:7)',
+    '    at node:internal/main/run_main_module:28:49 {',
+    "  code: 'MODULE_NOT_FOUND'",
+    '}',
+    '',
+    'Node.js v20.20.2',
+  ];
+  assert.equal(lastWords(uncaught.join('\n')), 'Error: no such binding');
+  assert.equal(lastWords('loading\nthe weights are gone\n'), 'the weights are gone');
+  assert.equal(lastWords(''), '');
 });
 
 test('the last ten questions are kept, most recent first and each once', () => {
