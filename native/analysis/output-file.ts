@@ -54,7 +54,8 @@ const explanations: Readonly<Record<string, readonly [problem: string, hint: str
   EMFILE: ['too many files are open', 'Close other programs and try again.'],
 };
 
-function diskError(path: string, error: unknown): FoveaError {
+/** @param error of the file system, told in words */
+export function diskError(path: string, error: unknown): FoveaError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const reason = error instanceof Error ? error.message : String(error);
   const [problem, hint] = explanations[code] ?? [reason, 'Choose another folder, or check the disk.'];

@@ -10,28 +10,35 @@ import { jsonResult } from './json-result.ts';
 import { ProgressLine } from './progress-line.ts';
 import { renderReport } from './report.ts';
 import { colourDepth, columnsOf, TextStyle } from './terminal.ts';
+import { reserveTrace } from './trace-name.ts';
 
 /** @returns exit code; @throws FoveaError, TraceError */
 export async function analyzeCommand(words: readonly string[], context: CommandContext): Promise<number> {
-  const { request, json, help } = parseAnalyzeOptions(words);
+  const { request, traceNamed, json, help } = parseAnalyzeOptions(words);
   if (help) {
     context.stdout.write(analyzeHelp);
     return exitCodes.ok;
   }
+  const reserved = traceNamed ? undefined : await reserveTrace(request.tracePath);
+  const tracePath = reserved?.path ?? request.tracePath;
   const pipeline = new Pipeline();
   const style = new TextStyle(colourDepth(context.stderr, context.environment) > 1);
   const line = new ProgressLine(context.stderr, style);
   let analysis: Analysis;
   try {
-    analysis = await pipeline.analyze(request, {
-      signal: context.signal,
-      progress: progress => {
-        line.show(progress);
+    analysis = await pipeline.analyze(
+      { ...request, tracePath },
+      {
+        signal: context.signal,
+        progress: progress => {
+          line.show(progress);
+        },
       },
-    });
+    );
   } finally {
     line.clear();
     await pipeline.release();
+    await reserved?.release();
   }
   context.stdout.write(json ? `${JSON.stringify(jsonResult(analysis))}\n` : await report(analysis, context));
   return analysis.state === 'cancelled' ? exitCodes.cancelled : exitCodes.ok;

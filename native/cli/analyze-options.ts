@@ -1,5 +1,4 @@
 /** The command line of `fovea analyze`, understood and checked. */
-import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Sampling } from '../../trace/schema.ts';
@@ -10,6 +9,8 @@ import { type AnalyzeRequest, type Device, devices } from '../rpc.ts';
 
 export interface AnalyzeOptions {
   readonly request: AnalyzeRequest;
+  /** Whether the trace's name is the user's own; otherwise it is one that another run may have. */
+  readonly traceNamed: boolean;
   readonly json: boolean;
   readonly help: boolean;
 }
@@ -37,7 +38,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
     },
   });
   const json = values.json ?? false;
-  if (values.help) return { request: emptyRequest, json, help: true };
+  if (values.help) return { request: emptyRequest, traceNamed: false, json, help: true };
 
   const [imagePath, second, ...rest] = positionals;
   if (imagePath === undefined)
@@ -58,6 +59,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
   return {
     json,
     help: false,
+    traceNamed: values.out !== undefined,
     request: {
       imagePath,
       question,
@@ -115,13 +117,10 @@ function deviceOf(name: string): Device {
   return device;
 }
 
-/** fovea-runs/IMAGE-yyyymmdd-hhmmss.fovea, local time; a number follows where that exists. */
+/** fovea-runs/IMAGE-yyyymmdd-hhmmss.fovea, local time. */
 function defaultTracePath(imagePath: string, now: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
-  const start = join('fovea-runs', `${basename(imagePath, extname(imagePath))}-${day}-${time}`);
-  let path = start + traceExtension;
-  for (let copy = 2; existsSync(path); copy++) path = `${start}-${copy}${traceExtension}`;
-  return path;
+  return join('fovea-runs', `${basename(imagePath, extname(imagePath))}-${day}-${time}${traceExtension}`);
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { asMemoryError, availableMemory, requireMemory } from '../../native/analysis/memory.ts';
 import { prepareOutput, writeOutput } from '../../native/analysis/output-file.ts';
+import { reserveTrace } from '../../native/cli/trace-name.ts';
 import { FoveaError } from '../../native/errors.ts';
 import { bundledModelFolder, isBundled, modelName } from '../../native/models.ts';
 import { version } from '../../native/version.ts';
@@ -56,6 +57,18 @@ test('a trace replaces neither the image it is about, under whatever name, nor w
   await prepareOutput(join(folder, 'photo.fovea'), image);
   await prepareOutput(join(folder, 'photo.fovea'), join(folder, 'no such.png'));
   if (existsSync('/dev/null')) await assert.rejects(prepareOutput('/dev/null'), isDiskError(/no regular file/));
+});
+
+test('runs that start at the same moment get names of their own, also once one of them is done', async () => {
+  const path = join(folder, 'runs', 'scene.fovea');
+  const [first, second] = await Promise.all([reserveTrace(path), reserveTrace(path)]);
+  assert.deepEqual([first.path, second.path].sort(), [join(folder, 'runs', 'scene-2.fovea'), path]);
+  await writeOutput(path, smallRun, smallTensors());
+  await Promise.all([first.release(), second.release()]);
+  const third = await reserveTrace(path);
+  assert.equal(third.path, join(folder, 'runs', 'scene-2.fovea'));
+  await third.release();
+  assert.deepEqual(await readdir(join(folder, 'runs')), ['scene.fovea']);
 });
 
 test('a full disk is called a full disk', { skip: !existsSync('/dev/full') }, async () => {
