@@ -32,6 +32,8 @@ export async function findChatTemplate(folder: string, tokenizer: TextTokenizer)
   if (jinja !== undefined) return parse(jinja, 'chat_template.jinja');
   const json = templateIn(await readCheckpointJson(folder, 'chat_template.json'));
   if (json !== undefined) return parse(json, 'chat_template.json');
+  const processor = templateIn(await readCheckpointJson(folder, 'processor_config.json'));
+  if (processor !== undefined) return parse(processor, 'processor_config.json');
   const config = templateIn(tokenizer.config);
   if (config !== undefined) return parse(config, 'tokenizer_config.json');
   return parse(builtInTemplate, builtInSource);

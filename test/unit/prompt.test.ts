@@ -282,6 +282,10 @@ test('templates are found where checkpoints keep them, and one that takes text o
     /chat_template\.json of the model is not valid JSON/,
   );
   await rm(join(folder, 'chat_template.json'));
+  const template = 'USER: {{ image_token }} {{ messages[0].content[1].text }} ASSISTANT:';
+  await writeFile(join(folder, 'processor_config.json'), JSON.stringify({ chat_template: template }));
+  assert.equal((await promptOf(folder, 'cat?', 8, config)).templateSource, 'processor_config.json');
+  await rm(join(folder, 'processor_config.json'));
   await rejects(promptOf(folder, 'cat?', 8, model({ imageTokenId: 7777 })), 'checkpoint-malformed', /no token 7777/);
 });
 
