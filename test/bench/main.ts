@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { format, resolveConfig } from 'prettier';
 import { ensureChromium } from '../chromium.mjs';
 import { setupEditor } from '../e2e/setup.mjs';
 import { coldStart, type ColdStart } from './command-line.ts';
@@ -29,8 +30,10 @@ try {
   console.log(`model in memory, ${runs.warm} times with and without tracing`);
   const warm = await warmRuns(folder, runs.warm);
   const panels: PanelTimings[] = await repeat(runs.panel, 'panel', panelTimings);
-  const page = benchmarkPage({ cold, warm, panels, date: new Date().toISOString().slice(0, 10) });
-  fs.writeFileSync(path.join(projectFolder, 'docs/benchmarks.md'), page);
+  const measured = benchmarkPage({ cold, warm, panels, date: new Date().toISOString().slice(0, 10) });
+  const file = path.join(projectFolder, 'docs/benchmarks.md');
+  const page = await format(measured, { ...(await resolveConfig(file)), filepath: file });
+  fs.writeFileSync(file, page);
   console.log(`\n${page}`);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });

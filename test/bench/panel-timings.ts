@@ -24,10 +24,9 @@ export async function panelTimings(): Promise<PanelTimings> {
   }
   const tokens = panel.answerTokens();
   for (let index = 0; index < (await tokens.count()); index++) await tokens.nth(index).hover();
-  const [firstPaint, hovers] = await panel.frame.evaluate(() => {
-    const durations = (name: string): number[] => performance.getEntriesByName(name).map(({ duration }) => duration);
-    return [durations('fovea.firstPaint'), durations('fovea.hover')] as const;
-  });
+  const durations = (name: string): Promise<number[]> =>
+    panel.frame.evaluate(measure => performance.getEntriesByName(measure).map(({ duration }) => duration), name);
+  const [firstPaint, hovers] = [await durations('fovea.firstPaint'), await durations('fovea.hover')];
   const activation = Number(/Fovea activated in ([\d.]+) ms/.exec(fixture.log())?.[1]);
   return { activation, firstPaint: firstPaint[0] ?? NaN, hovers };
 }

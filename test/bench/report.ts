@@ -33,6 +33,7 @@ export function benchmarkPage({ cold, warm, panels, date }: Measurements): strin
 Written by \`npm run bench\` on ${date}. Medians; spread is least to most. No test depends on any of these numbers.
 
 Machine: ${cpu}, ${os.cpus().length} logical processors, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB memory, ${os.type()} ${os.release()}, Node ${process.versions.node}.
+Load average at the end: ${os.loadavg()[0]!.toFixed(1)}; well above ${os.cpus().length} means that others used the machine, and that all times are too long.
 Engine: ${warm.engine}. Model: the bundled fovea-tiny. Run: \`scene-04.png\`, "Describe this picture.", ${warm.answerTokens} tokens in the answer.
 
 | what | median | spread | runs | aim |

@@ -94,7 +94,24 @@ test('at a layer chosen with Go to Layer or Head, the model looks at the apple f
   const patch = imageSide / gridSide;
   assert.ok(Math.abs(pixels(column) - apple.x) <= apple.size / 2 + patch, `column ${column}`);
   assert.ok(Math.abs(pixels(row) - apple.y) <= apple.size / 2 + patch, `row ${row}`);
+});
+
+test('in a wide window everything is in sight at once', async () => {
+  const { workbench } = fixture;
+  const { page } = workbench;
+  const size = page.viewportSize();
+  assert.ok(size);
+  await workbench.command('View: Toggle Primary Side Bar Visibility');
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await panel.lookAt('apple');
+  const height = await panel.frame.evaluate(() => window.innerHeight);
+  for (const part of ['answer', 'patch-grid', 'readout-detail']) {
+    const box = await panel.get(part).evaluate(node => node.getBoundingClientRect().toJSON() as DOMRect);
+    assert.ok(box.height > 0 && box.bottom <= height, `${part} ends at ${box.bottom} of ${height}`);
+  }
   await workbench.screenshot('panel');
+  await page.setViewportSize(size);
+  await workbench.command('View: Toggle Primary Side Bar Visibility');
 });
 
 test('hovering a patch tells its attention and colours the words that looked there', async () => {
