@@ -28,7 +28,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const runs = new RunFolder(context, log);
   const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
-  const imageOfTrace = (trace?: vscode.Uri): vscode.Uri | undefined => editors.imageOf(trace);
+  const imageOfTrace = (trace?: vscode.Uri): ReturnType<TraceEditors['imageOf']> => editors.imageOf(trace);
   const analysis = new Analysis({ context, log, pipeline, runs, bundledModel, openTrace, imageOfTrace });
 
   context.subscriptions.push(

@@ -18,7 +18,7 @@ export interface AnalysisServices extends RunServices {
   readonly context: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
   /** The image of the trace that is open in the active editor, or of the trace at this address. */
-  readonly imageOfTrace: (trace?: vscode.Uri) => vscode.Uri | undefined;
+  readonly imageOfTrace: (trace?: vscode.Uri) => vscode.Uri | 'unknown' | undefined;
   readonly openTrace: (trace: vscode.Uri) => Promise<void>;
 }
 
@@ -48,14 +48,16 @@ export class Analysis {
 
   /** Asks another question about the image of a trace, or of the last run. */
   async askAgain(trace?: unknown): Promise<vscode.Uri[]> {
+    if (!trusted()) return [];
     const image = this.services.imageOfTrace(trace instanceof vscode.Uri ? trace : undefined) ?? this.lastImage();
     if (!image) return this.analyzeImage();
-    if (await exists(image)) return this.analyzeImage(image);
+    if (image !== 'unknown' && (await exists(image))) return this.analyzeImage(image);
     const choose = vscode.l10n.t('Choose Image…');
-    const answer = await vscode.window.showWarningMessage(
-      vscode.l10n.t('The image of this run is no longer at {0}. Choose where it is now.', image.fsPath),
-      choose,
-    );
+    const message =
+      image === 'unknown'
+        ? vscode.l10n.t('This trace does not say where its image is on this machine. Choose the image to ask about.')
+        : vscode.l10n.t('The image of this run is no longer at {0}. Choose where it is now.', image.fsPath);
+    const answer = await vscode.window.showWarningMessage(message, choose);
     return answer === choose ? this.analyzeImage() : [];
   }
 

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { imagePathOf } from './image-of-trace.ts';
 import { TraceDocument } from './trace-document.ts';
 import { TracePanel, type PanelServices } from './trace-panel.ts';
 
@@ -27,11 +28,15 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     return [...this.panels].find(({ document }) => document.uri.toString() === uri.toString())?.document;
   }
 
-  /** The image file that the trace at this address, or the one in the active panel, was made of. */
-  imageOf(trace?: vscode.Uri): vscode.Uri | undefined {
+  /**
+   * The image file that the trace at this address, or the one in the active panel, was made of.
+   * @returns `unknown` when the trace does not name one of this machine, undefined when no such trace is open
+   */
+  imageOf(trace?: vscode.Uri): vscode.Uri | 'unknown' | undefined {
     const content = this.document(trace)?.content;
-    const path = content?.kind === 'open' ? content.reader.metadata.image.path : undefined;
-    return path === undefined ? undefined : vscode.Uri.file(path);
+    if (!content) return undefined;
+    const path = content.kind === 'open' ? imagePathOf(content.reader.metadata) : undefined;
+    return path === undefined ? 'unknown' : vscode.Uri.file(path);
   }
 
   async open(trace: vscode.Uri): Promise<void> {

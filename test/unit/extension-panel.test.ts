@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
+import { imagePathOf } from '../../extension/editor/image-of-trace.ts';
 import { panelHtml } from '../../extension/editor/panel-html.ts';
 import { parseToHost } from '../../extension/editor/panel-messages.ts';
 
@@ -57,6 +59,14 @@ test('a long status line is cut, and unknown fields do not pass', () => {
     type: 'status',
     text: 'x'.repeat(500),
   });
+});
+
+test('a trace is asked again only about an image file that it can name on this system', () => {
+  const here = path.resolve('/pictures/a.png');
+  assert.equal(imagePathOf({ image: { path: here } }), here);
+  for (const found of [undefined, null, 5, {}, '', 'a.png', process.platform === 'win32' ? '' : 'C:\\a.png']) {
+    assert.equal(imagePathOf({ image: { path: found } }), undefined, JSON.stringify(found));
+  }
 });
 
 const page = panelHtml({
