@@ -1,7 +1,10 @@
 const limit = 10;
+/** Characters. A pasted document is too long for any model and would make the list slow for ten questions to come. */
+const longest = 4_000;
 
-/** Most recent first, each question once, at most ten. */
+/** Most recent first, each question once, at most ten; a huge one is not kept. */
 export function rememberQuestion(history: readonly string[], question: string): string[] {
+  if (question.length > longest) return [...history];
   return [question, ...history.filter(other => other !== question)].slice(0, limit);
 }
 

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Device } from '../../native/rpc.ts';
 import type { Sampling } from '../../trace/schema.ts';
 import { folderPath } from './folder-path.ts';
+import { modelUpdate } from './model-update.ts';
 
 const devices: Readonly<Record<Device, true>> = { cpu: true, webgpu: true, cuda: true, coreml: true, dml: true };
 
@@ -57,12 +58,9 @@ export class Settings {
 
   /** @param folder empty for the bundled model */
   async setModelFolder(folder: string): Promise<void> {
-    const inspected = this.values.inspect('model.folder');
-    const target =
-      inspected?.workspaceValue === undefined
-        ? vscode.ConfigurationTarget.Global
-        : vscode.ConfigurationTarget.Workspace;
-    await this.values.update('model.folder', folder === '' ? undefined : folder, target);
+    const { target, value } = modelUpdate(this.values.inspect('model.folder'), folder);
+    const { Global, Workspace } = vscode.ConfigurationTarget;
+    await this.values.update('model.folder', value, target === 'user' ? Global : Workspace);
   }
 
   /** What a folder means that is written like in a setting; undefined when it needs a workspace folder and none is open. */

@@ -8,6 +8,7 @@ import { imageGlob, isImageFile } from '../../extension/image-files.ts';
 import { lastWords } from '../../extension/pipeline/failure.ts';
 import { OutputTail } from '../../extension/pipeline/output-tail.ts';
 import { folderPath } from '../../extension/settings/folder-path.ts';
+import { modelUpdate } from '../../extension/settings/model-update.ts';
 import type { StageProgress } from '../../native/rpc.ts';
 
 const now = new Date(2026, 0, 9, 7, 5, 3);
@@ -77,6 +78,19 @@ test('the last ten questions are kept, most recent first and each once', () => {
     history,
     [5, 11, 10, 9, 8, 7, 6, 4, 3, 2].map(i => `question ${i}`),
   );
+});
+
+test('a huge question is not kept, and those before it stay', () => {
+  assert.deepEqual(rememberQuestion(['a', 'b'], 'x'.repeat(100_000)), ['a', 'b']);
+});
+
+test('choosing the bundled model takes effect even when the user has set another one', () => {
+  assert.deepEqual(modelUpdate(undefined, ''), { target: 'user', value: undefined });
+  assert.deepEqual(modelUpdate({ globalValue: '/a' }, '/b'), { target: 'user', value: '/b' });
+  assert.deepEqual(modelUpdate({ globalValue: '/a' }, ''), { target: 'user', value: undefined });
+  assert.deepEqual(modelUpdate({ workspaceValue: '/w' }, ''), { target: 'workspace', value: undefined });
+  assert.deepEqual(modelUpdate({ globalValue: '/a', workspaceValue: '/w' }, ''), { target: 'workspace', value: '' });
+  assert.deepEqual(modelUpdate({ globalValue: '/a', workspaceValue: '' }, '/b'), { target: 'workspace', value: '/b' });
 });
 
 test('a history that something else wrote does no harm', () => {
