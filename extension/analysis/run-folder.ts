@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { PipelineFailure } from '../pipeline/failure.ts';
 import { Settings } from '../settings/settings.ts';
 import { isLeftover, runFileName } from './run-name.ts';
 
@@ -21,11 +22,13 @@ export class RunFolder {
     return vscode.Uri.joinPath(this.context.storageUri ?? this.context.globalStorageUri, 'runs');
   }
 
-  /** Creates the folder, removes what unfinished runs left in it, and reserves a name until disposed. */
+  /**
+   * Creates the folder, removes what unfinished runs left in it, and reserves a name until disposed.
+   * @throws PipelineFailure with code `disk`
+   */
   async reserve(image: vscode.Uri): Promise<{ readonly trace: vscode.Uri; dispose(): Promise<void> }> {
     const folder = this.location(image);
-    await vscode.workspace.fs.createDirectory(folder);
-    const entries = await vscode.workspace.fs.readDirectory(folder);
+    const entries = await entriesOf(folder);
     await this.removeLeftovers(folder, entries);
     const names = new Set(entries.map(([name]) => name));
     const path = (name: string): string => vscode.Uri.joinPath(folder, name).path;
@@ -60,5 +63,17 @@ export class RunFolder {
         }
       }
     }
+  }
+}
+
+async function entriesOf(folder: vscode.Uri): Promise<[string, vscode.FileType][]> {
+  try {
+    await vscode.workspace.fs.createDirectory(folder);
+    return await vscode.workspace.fs.readDirectory(folder);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const hint = vscode.l10n.t('Choose another folder for the runs, or change the permissions of this one.');
+    const message = vscode.l10n.t('Runs cannot be kept in {0}: {1}.', folder.fsPath, reason);
+    throw new PipelineFailure(message, { kind: 'reported', code: 'disk', hint }, { cause });
   }
 }
