@@ -68,7 +68,8 @@ export class TraceDocument implements vscode.CustomDocument {
     if (version === this.version) return;
     this.version = version;
     const next = await read(this.uri, this.log);
-    if (this.disposed) {
+    // On a slow disk a later reload may have been faster.
+    if (this.disposed || version !== this.version) {
       this.close(next);
       return;
     }
