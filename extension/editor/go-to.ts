@@ -11,10 +11,14 @@ interface PlaceItem extends vscode.QuickPickItem {
   readonly place?: Place;
 }
 
+/** More than any model has. A trace without rows may claim any number of layers and heads. */
+const mostPlaces = 50_000;
+
 /** All decoder layers, then all heads, in one list: typing "d9 h3" finds the head. */
 export async function pickLayerOrHead({ model }: Pick<RunMetadata, 'model'>): Promise<Place | undefined> {
   const { layers, heads } = model.decoder;
-  const depth = Array.from({ length: layers }, (_, layer) => layer);
+  const depth = Array.from({ length: Math.min(layers, mostPlaces) }, (_, layer) => layer);
+  const listedHeads = layers * heads <= mostPlaces ? heads : 0;
   const items: PlaceItem[] = [
     { label: vscode.l10n.t('layers'), kind: vscode.QuickPickItemKind.Separator },
     ...depth.map(layer => ({
@@ -24,7 +28,7 @@ export async function pickLayerOrHead({ model }: Pick<RunMetadata, 'model'>): Pr
     })),
     { label: vscode.l10n.t('heads'), kind: vscode.QuickPickItemKind.Separator },
     ...depth.flatMap(layer =>
-      Array.from({ length: heads }, (_, head) => ({
+      Array.from({ length: listedHeads }, (_, head) => ({
         label: `D${layer} H${head}`,
         description: vscode.l10n.t('decoder layer {0}, head {1}', layer, head),
         place: { layer, head },
