@@ -16,7 +16,8 @@ import { asMemoryError } from './memory.ts';
 import { type LogitsObserver, runModel } from './model-run.ts';
 import { prepareOutput, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
-import { type RecordedShape, recordingBytes, TraceRecorder } from './trace-recorder.ts';
+import { runBytes } from './run-memory.ts';
+import { type RecordedShape, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
   readonly progress?: ((progress: StageProgress) => void) | undefined;
@@ -79,7 +80,12 @@ export class Pipeline {
     const shape = recordedShape(files, prompt);
     const loads = this.model.loads;
     const loadStarted = performance.now();
-    const extra = runBytes(files, prompt, request.maxNewTokens, traced ? shape : undefined);
+    const extra = runBytes(config, {
+      promptLength: prompt.ids.length,
+      textTokens: prompt.tokens.length,
+      maxNewTokens: request.maxNewTokens,
+      recorded: traced ? shape : undefined,
+    });
     const engine = await this.model.require(files, request, extra, progress, signal);
     const load = this.model.loads === loads ? 0 : performance.now() - loadStarted;
 
@@ -162,13 +168,6 @@ function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): 
     heads: config.decoder.heads,
     visualTokens: prompt.visual.count,
   };
-}
-
-/** Memory for the key-value cache in float32, and for the trace. */
-function runBytes(files: ModelFiles, prompt: Prompt, maxNewTokens: number, traced: RecordedShape | undefined): number {
-  const { layers, keyValueHeads, headSize } = files.checkpoint.config.decoder;
-  const cache = (prompt.ids.length + maxNewTokens) * layers * 2 * keyValueHeads * headSize * 4;
-  return cache + (traced ? recordingBytes(traced, prompt.tokens.length + maxNewTokens) : 0);
 }
 
 function imageTensors(input: ModelInput, display: DisplayCopy): TraceTensors {

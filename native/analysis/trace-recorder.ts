@@ -174,8 +174,9 @@ function sumOf(halves: Uint16Array): number {
   return sum;
 }
 
-/** Bytes that recording takes in memory for this many rows; the copy into one tensor included. */
+/** Bytes that recording takes in memory for this many rows; the copy into one tensor, and that for rollout, included. */
 export function recordingBytes(shape: RecordedShape, rows: number): number {
-  const perRow = shape.layers * shape.heads * (shape.visualTokens * 2 + groups * 4);
-  return 2 * rows * perRow + shape.visionLayers * (shape.patches + 1) ** 2 * 4;
+  const toImage = shape.layers * shape.heads * (shape.visualTokens * 2 + groups * 4);
+  const toText = shape.layers * rows * 2;
+  return 2 * (rows * (toImage + toText) + shape.visionLayers * (shape.patches + 1) ** 2 * 4);
 }

@@ -1,0 +1,41 @@
+/** What a run takes of memory besides the weights, so that it can be refused before it starts. */
+import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import { type RecordedShape, recordingBytes } from './trace-recorder.ts';
+
+export interface RunSize {
+  /** Positions of the prompt, visual tokens included. */
+  readonly promptLength: number;
+  readonly textTokens: number;
+  readonly maxNewTokens: number;
+  /** What is recorded, if anything is. */
+  readonly recorded: RecordedShape | undefined;
+}
+
+const floatBytes = 4;
+
+/** Bytes at the run's height: the key-value cache, the trace, and the larger of the vision tower's and prefill's layers. */
+export function runBytes(config: ModelConfig, size: RunSize): number {
+  const { layers, keyValueHeads, headSize } = config.decoder;
+  const { promptLength, textTokens, maxNewTokens, recorded } = size;
+  const cache = (promptLength + maxNewTokens) * layers * 2 * keyValueHeads * headSize * floatBytes;
+  const trace = recorded ? recordingBytes(recorded, textTokens + maxNewTokens) : 0;
+  return cache + trace + Math.max(visionBytes(config), prefillBytes(config, size));
+}
+
+/**
+ * One decoder layer over the whole prompt: the scores and their softmax, the text rows cut out of it, the mask, the mean
+ * over heads, and the MLP.
+ */
+function prefillBytes({ decoder }: ModelConfig, { promptLength, textTokens, recorded }: RunSize): number {
+  const { heads, intermediateSize } = decoder;
+  const attention = 2 * heads * promptLength ** 2;
+  const mask = promptLength ** 2;
+  const traced = recorded ? textTokens * (heads * (promptLength + recorded.visualTokens) + promptLength) : 0;
+  const mlp = 3 * promptLength * intermediateSize;
+  return (attention + mask + traced + mlp) * floatBytes;
+}
+
+function visionBytes({ vision }: ModelConfig): number {
+  const tokens = gridSide(vision) ** 2 + 1;
+  return (2 * vision.heads * tokens ** 2 + 2 * tokens * vision.intermediateSize) * floatBytes;
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject } from '../../native/checkpoint-file.ts';
+import { runBytes } from '../../native/analysis/run-memory.ts';
+import { parseModelConfig } from '../../native/checkpoint/parse-config.ts';
+
+/** LLaVA-1.5-7B: 32 layers of 32 heads, 576 visual tokens, MLP of 11 008. */
+const llava7b: JsonObject = { model_type: 'llava', text_config: { max_position_embeddings: 4096 } };
+const config = parseModelConfig({ config: llava7b }, true);
+const recorded = { visionLayers: 24, visionHeads: 16, patches: 576, layers: 32, heads: 32, visualTokens: 576 };
+const size = (textTokens: number, traced: boolean): number =>
+  runBytes(config, {
+    promptLength: 576 + textTokens,
+    textTokens,
+    maxNewTokens: 64,
+    recorded: traced ? recorded : undefined,
+  });
+
+test('a long question needs memory for the attention of its prefill, scores and softmax at once', () => {
+  const scores = 32 * (576 + 3000) ** 2 * 4;
+  const cache = (576 + 3064) * 32 * 2 * 4096 * 4;
+  assert.ok(size(3000, false) > cache + 2 * scores, `${size(3000, false)} bytes`);
+  // Traced: text rows of that attention, and what is kept of them, as rows and once more as one tensor.
+  const rows = 32 * 3000 * (576 + 3000) * 4;
+  const kept = 2 * 3000 * 32 * (32 * 576 + 3000) * 2;
+  assert.ok(size(3000, true) > cache + 2 * scores + rows + kept, `${size(3000, true)} bytes`);
+});
+
+test('a question of a line is no reason to refuse a model that fits', () => {
+  assert.ok(size(40, true) < 1.3e9, `${size(40, true)} bytes`);
+  assert.ok(size(40, false) < 1e9, `${size(40, false)} bytes`);
+});
