@@ -3,6 +3,6 @@ export interface CommandContext {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly environment: NodeJS.ProcessEnv;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C, and by other requests to end. */
   readonly signal: AbortSignal;
 }

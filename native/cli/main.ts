@@ -61,10 +61,12 @@ function report(failure: Failure, json: boolean, { stdout, stderr, environment }
 
 async function main(): Promise<void> {
   const abort = new AbortController();
-  process.on('SIGINT', () => {
-    if (abort.signal.aborted) process.exit(exitCodes.cancelled);
-    abort.abort();
-  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (abort.signal.aborted) process.exit(exitCodes.cancelled);
+      abort.abort();
+    });
+  }
   // A reader that has seen enough, such as `head`, closes the pipe.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.unexpected);

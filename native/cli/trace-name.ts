@@ -1,5 +1,5 @@
 /** The name of a trace for which the user gave none. */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { partialExtension } from '../../trace/file.ts';
 import { traceExtension } from '../../trace/schema.ts';
@@ -23,7 +23,14 @@ export async function reserveTrace(path: string): Promise<ReservedTrace> {
     await prepareOutput(candidate);
     const partial = candidate + partialExtension;
     if (!(await createNew(partial))) continue;
-    const release = (): Promise<void> => rm(partial, { force: true });
+    const releaseNow = (): void => {
+      rmSync(partial, { force: true });
+    };
+    process.once('exit', releaseNow);
+    const release = (): Promise<void> => {
+      process.off('exit', releaseNow);
+      return rm(partial, { force: true });
+    };
     // Looked for only now: a run that held the name until a moment ago has put its trace there.
     if (!existsSync(candidate)) return { path: candidate, release };
     await release();

@@ -143,6 +143,27 @@ test('Ctrl-C during the answer writes what there is and exits with 130', async (
   await trace.close();
 });
 
+test('a run that is told to end, and ended at once by a second time, leaves no unfinished file', async () => {
+  const script = `
+    Object.defineProperty(process.stderr, 'isTTY', { value: true });
+    process.stderr.write = text => {
+      if (text.includes('reading the question')) process.emit('SIGTERM') && process.emit('SIGTERM');
+      return true;
+    };`;
+  const preload = join(folder, 'terminate.mjs');
+  await writeFile(preload, script);
+  const picture = join(folder, 'ended.png');
+  await cp(image, picture);
+  const { code } = await fovea(['analyze', picture, 'Describe this picture.'], {
+    NODE_OPTIONS: `--import ${JSON.stringify(preload)}`,
+  });
+  assert.equal(code, exitCodes.cancelled);
+  assert.deepEqual(
+    readdirSync(join(folder, 'fovea-runs')).filter(name => name.startsWith('ended')),
+    [],
+  );
+});
+
 test('every kind of failure has its exit code, on stderr for people and on stdout for programs', async () => {
   const broken = join(folder, 'broken');
   await cp(bundledModelFolder(), broken, { recursive: true, filter: source => !/training|flexattn/.test(source) });
