@@ -46,8 +46,14 @@ export async function runAnalysis(services: RunServices, image: vscode.Uri, ques
           return await services.pipeline.analyze(
             request,
             progress => {
+              const message = stageSentence(progress);
+              if (progress.stage === 'queued') {
+                // Without an increment the bar keeps moving: how long the wait is nobody knows.
+                notification.report({ message });
+                return;
+              }
               const percent = 100 * fractionDone(progress);
-              notification.report({ message: stageSentence(progress), increment: Math.max(0, percent - shown) });
+              notification.report({ message, increment: Math.max(0, percent - shown) });
               shown = Math.max(shown, percent);
             },
             control.signal,
