@@ -1,11 +1,7 @@
 /** IEEE 754 binary16, the precision in which attention is stored. */
 
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** Nearest half-precision value, ties to even; overflow becomes infinity. */
-function halfBits(value: number): number {
-  scratch.setFloat32(0, value);
-  const bits = scratch.getUint32(0);
+/** Nearest half-precision value of a float32's bits, ties to even; overflow becomes infinity. */
+function halfBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const exponent = (bits >>> 23) & 0xff;
   const fraction = bits & 0x7fffff;
@@ -27,8 +23,9 @@ function roundToEven(fraction: number, drop: number): number {
 }
 
 export function toHalf(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) halves[i] = halfBits(values[i]!);
+  for (let i = 0; i < bits.length; i++) halves[i] = halfBits(bits[i]!);
   return halves;
 }
 

@@ -10,40 +10,54 @@
  */
 export function attentionRollout(attention: readonly Float32Array[], patches: number): Float32Array {
   const tokens = patches + 1;
-  const mixing = attention.map(layer => residualMixing(layer, tokens));
+  const sums = attention.map(layer => rowSums(layer, tokens));
   const rollout = new Float32Array(attention.length * patches);
-  for (let layer = 0; layer < mixing.length; layer++) {
+  for (let layer = 0; layer < attention.length; layer++) {
     let share: Float64Array = new Float64Array(tokens);
     share[0] = 1;
-    for (let below = layer; below >= 0; below--) share = propagate(share, mixing[below]!, tokens);
+    for (let below = layer; below >= 0; below--) share = propagate(share, attention[below]!, sums[below]!);
     rollout.set(share.subarray(1), layer * patches);
   }
   return rollout;
 }
 
-/** 0.5 A + 0.5 I, each row divided by its sum. */
-function residualMixing(attention: Float32Array, tokens: number): Float32Array {
-  const mixing = new Float32Array(attention.length);
-  for (let row = 0; row < tokens; row++) {
-    const start = row * tokens;
+function rowSums(attention: Float32Array, tokens: number): Float64Array {
+  return Float64Array.from({ length: tokens }, (_, row) => {
     let sum = 0;
-    for (let column = 0; column < tokens; column++) sum += attention[start + column]!;
-    const scale = 1 / (sum + 1);
-    for (let column = 0; column < tokens; column++) {
-      mixing[start + column] = (attention[start + column]! + (column === row ? 1 : 0)) * scale;
-    }
-  }
-  return mixing;
+    for (let column = 0; column < tokens; column++) sum += attention[row * tokens + column]!;
+    return sum;
+  });
 }
 
-/** Row vector times matrix, so that one row of the product of all layers costs no matrix product. */
-function propagate(share: Float64Array, mixing: Float32Array, tokens: number): Float64Array {
-  const result = new Float64Array(tokens);
-  for (let row = 0; row < tokens; row++) {
-    const weight = share[row]!;
-    if (weight === 0) continue;
+/**
+ * Row vector times 0.5 A + 0.5 I with every row divided by its sum, so that one row of the product of all layers costs
+ * no matrix product. Four rows at a time, since writing the result takes longer than reading the map.
+ */
+function propagate(share: Float64Array, attention: Float32Array, sums: Float64Array): Float64Array {
+  const tokens = share.length;
+  const weights = share.map((value, row) => value / (sums[row]! + 1));
+  const result = weights.slice();
+  let row = 0;
+  for (; row + 4 <= tokens; row += 4) {
+    const [first, second, third, fourth] = [0, 1, 2, 3].map(next => weights[row + next]!) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const start = row * tokens;
-    for (let column = 0; column < tokens; column++) result[column]! += weight * mixing[start + column]!;
+    for (let column = 0; column < tokens; column++) {
+      const at = start + column;
+      result[column]! +=
+        first * attention[at]! +
+        second * attention[at + tokens]! +
+        third * attention[at + 2 * tokens]! +
+        fourth * attention[at + 3 * tokens]!;
+    }
+  }
+  for (; row < tokens; row++) {
+    const weight = weights[row]!;
+    for (let column = 0; column < tokens; column++) result[column]! += weight * attention[row * tokens + column]!;
   }
   return result;
 }

@@ -1,11 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { fromHalf } from '../../trace/half.ts';
-import { headerLength, lengthPrefixBytes, parseHeader } from '../../trace/safetensors.ts';
+import { headerLength, lengthPrefixBytes, parseHeader, type Dtype } from '../../trace/safetensors.ts';
 
 export interface GoldenTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
+
+const conversions: Partial<Record<Dtype, (raw: ArrayBuffer) => Float32Array>> = {
+  F32: raw => new Float32Array(raw),
+  F16: raw => fromHalf(new Uint16Array(raw)),
+  I32: raw => Float32Array.from(new Int32Array(raw)),
+  I64: raw => Float32Array.from(new BigInt64Array(raw), Number),
+  U8: raw => Float32Array.from(new Uint8Array(raw)),
+};
 
 /** Every tensor of a golden file, as float32 whatever its precision on disk. */
 export function readGolden(file: URL): (name: string) => GoldenTensor {
@@ -16,20 +24,9 @@ export function readGolden(file: URL): (name: string) => GoldenTensor {
     const entry = tensors.get(name);
     if (!entry) throw new Error(`${file.pathname} has no tensor ${name}`);
     const raw = new Uint8Array(bytes.subarray(entry.offset, entry.offset + entry.bytes)).buffer;
-    switch (entry.dtype) {
-      case 'F32':
-        return { shape: entry.shape, data: new Float32Array(raw) };
-      case 'F16':
-        return { shape: entry.shape, data: fromHalf(new Uint16Array(raw)) };
-      case 'I32':
-        return { shape: entry.shape, data: Float32Array.from(new Int32Array(raw)) };
-      case 'I64':
-        return { shape: entry.shape, data: Float32Array.from(new BigInt64Array(raw), Number) };
-      case 'U8':
-        return { shape: entry.shape, data: Float32Array.from(new Uint8Array(raw)) };
-      default:
-        throw new Error(`${file.pathname}: ${name} has the unexpected dtype ${entry.dtype}`);
-    }
+    const toFloats = conversions[entry.dtype];
+    if (!toFloats) throw new Error(`${file.pathname}: ${name} has the unexpected dtype ${entry.dtype}`);
+    return { shape: entry.shape, data: toFloats(raw) };
   };
 }
 

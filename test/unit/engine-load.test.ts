@@ -67,7 +67,11 @@ test('threads: a number is kept, 0 becomes at least one and at most eight', asyn
 test('a cache larger than any memory is refused as out-of-memory, with advice', async t => {
   const engine = await loadOnnxEngine(checkpoint, { device: 'cpu', threads: 1 });
   t.after(() => engine.release());
-  assert.throws(() => engine.createCache(2 ** 45), { name: 'FoveaError', code: 'out-of-memory', hint: /smaller model/ });
+  assert.throws(() => engine.createCache(2 ** 45), {
+    name: 'FoveaError',
+    code: 'out-of-memory',
+    hint: /smaller model/,
+  });
 });
 
 test('inputs of the wrong size are refused before they reach a session', async t => {

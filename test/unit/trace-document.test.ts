@@ -5,9 +5,12 @@ import { tensorSpecs, type TensorSpec } from '../../trace/schema.ts';
 
 test('docs/trace.md describes exactly the tensors of the schema, with their dtypes', () => {
   const document = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8');
-  const rows = [...document.matchAll(/^\| `([a-z_.]+)`( \(optional\))?\s+\| ([A-Z0-9a-z ]+?)\s+\|/gm)];
+  const line = /^\| `([a-z_.]+)`( \(optional\))?\s+\| ([A-Z0-9a-z ]+?)\s+\|/gm;
   const described = Object.fromEntries(
-    rows.map(([, name, optional, dtypes]) => [name, { dtypes: dtypes!.split(' or '), required: !optional }]),
+    Array.from(document.matchAll(line), ([, name = '', optional, dtypes = '']) => [
+      name,
+      { dtypes: dtypes.split(' or '), required: optional === undefined },
+    ]),
   );
   const specified = Object.fromEntries(
     Object.entries(tensorSpecs).map(([name, spec]: [string, TensorSpec]) => [
