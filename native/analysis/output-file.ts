@@ -1,6 +1,6 @@
 /** The place where a trace goes: checked before the work, and every failure of the disk in words. */
 import { constants } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
+import { access, mkdir, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { writeTraceFile } from '../../trace/file.ts';
@@ -30,6 +30,21 @@ export async function prepareOutput(path: string, imagePath?: string): Promise<v
   }
 }
 
+/** @param bytes the least that a trace will take; @throws FoveaError `disk` when its disk has less */
+export async function requireSpace(path: string, bytes: number): Promise<void> {
+  // Some network file systems do not say; then writing tells.
+  const disk = await statfs(dirname(path)).catch(() => undefined);
+  if (!disk || disk.blocks === 0) return;
+  const free = disk.bavail * disk.bsize;
+  if (bytes <= free) return;
+  throw new FoveaError(
+    'disk',
+    `The trace takes ${Math.ceil(bytes / 1e6)} MB or more, and the disk of ${path} has ${Math.floor(free / 1e6)} MB left.`,
+    spaceHint,
+  );
+}
+
+const spaceHint = 'Free some space, or write to another disk.';
 const traceNameHint = 'Name a file that ends in .fovea.';
 
 /** @returns bytes written; @throws FoveaError `disk` */
@@ -43,8 +58,8 @@ export async function writeOutput(path: string, metadata: RunMetadata, tensors: 
 }
 
 const explanations: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
-  ENOSPC: ['the disk is full', 'Free some space, or write to another disk.'],
-  EDQUOT: ['your disk quota is used up', 'Free some space, or write to another disk.'],
+  ENOSPC: ['the disk is full', spaceHint],
+  EDQUOT: ['your disk quota is used up', spaceHint],
   EACCES: ['you may not write there', 'Choose another folder, or change its permissions.'],
   EPERM: ['you may not write there', 'Choose another folder, or change its permissions.'],
   EROFS: ['that disk is read-only', 'Choose a folder on another disk.'],

@@ -14,10 +14,10 @@ import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
 import { type LogitsObserver, runModel } from './model-run.ts';
-import { prepareOutput, writeOutput } from './output-file.ts';
+import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
 import { runBytes } from './run-memory.ts';
-import { type RecordedShape, TraceRecorder } from './trace-recorder.ts';
+import { attentionBytes, type RecordedShape, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
   readonly progress?: ((progress: StageProgress) => void) | undefined;
@@ -78,6 +78,7 @@ export class Pipeline {
     await letOthersRun(signal);
 
     const shape = recordedShape(files, prompt);
+    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length));
     const loads = this.model.loads;
     const loadStarted = performance.now();
     const extra = runBytes(config, {

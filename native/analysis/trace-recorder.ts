@@ -174,9 +174,12 @@ function sumOf(halves: Uint16Array): number {
   return sum;
 }
 
+/** Bytes of the attention of the decoder in a trace of this many rows. */
+export function attentionBytes({ layers, heads, visualTokens }: RecordedShape, rows: number): number {
+  return rows * (layers * heads * (visualTokens * 2 + groups * 4) + layers * rows * 2);
+}
+
 /** Bytes that recording takes in memory for this many rows; the copy into one tensor, and that for rollout, included. */
 export function recordingBytes(shape: RecordedShape, rows: number): number {
-  const toImage = shape.layers * shape.heads * (shape.visualTokens * 2 + groups * 4);
-  const toText = shape.layers * rows * 2;
-  return 2 * (rows * (toImage + toText) + shape.visionLayers * (shape.patches + 1) ** 2 * 4);
+  return 2 * (attentionBytes(shape, rows) + shape.visionLayers * (shape.patches + 1) ** 2 * 4);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { asMemoryError, availableMemory, requireMemory } from '../../native/analysis/memory.ts';
-import { prepareOutput, writeOutput } from '../../native/analysis/output-file.ts';
+import { prepareOutput, requireSpace, writeOutput } from '../../native/analysis/output-file.ts';
 import { reserveTrace } from '../../native/cli/trace-name.ts';
 import { FoveaError } from '../../native/errors.ts';
 import { bundledModelFolder, isBundled, modelName } from '../../native/models.ts';
@@ -69,6 +69,12 @@ test('runs that start at the same moment get names of their own, also once one o
   assert.equal(third.path, join(folder, 'runs', 'scene-2.fovea'));
   await third.release();
   assert.deepEqual(await readdir(join(folder, 'runs')), ['scene.fovea']);
+});
+
+test('a trace that cannot fit on its disk is refused before the work', async () => {
+  await requireSpace(join(folder, 'run.fovea'), 1);
+  const message = /takes 1000000000000 MB or more, and the disk of .*run\.fovea has \d+ MB left/;
+  await assert.rejects(requireSpace(join(folder, 'run.fovea'), 1e18), isDiskError(message));
 });
 
 test('a full disk is called a full disk', { skip: !existsSync('/dev/full') }, async () => {
