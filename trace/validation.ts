@@ -41,9 +41,11 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
     );
   }
   if (schema !== schemaVersion) fail('schema', `is ${JSON.stringify(schema)}, expected ${schemaVersion}`);
-  for (const [path, check] of requiredFields) check(valueAt(run, path), path);
+  for (const [path, check] of checkedFields) check(valueAt(run, path), path);
   checkTokens(run as unknown as RunMetadata);
 }
+
+const largestModelSize = 10_000;
 
 type Check = (value: unknown, path: string) => void;
 
@@ -53,8 +55,16 @@ const text: Check = (value, path) => {
 const count: Check = (value, path) => {
   if (!Number.isSafeInteger(value) || (value as number) < 0) fail(path, 'is not a count');
 };
+const optionalText: Check = (value, path) => {
+  if (value !== undefined) text(value, path);
+};
 const positive: Check = (value, path) => {
   if (!Number.isSafeInteger(value) || (value as number) < 1) fail(path, 'is not a positive integer');
+};
+/** A size that lists are built from: bounded, since a trace without rows proves no size by its bytes. */
+const modelSize: Check = (value, path) => {
+  positive(value, path);
+  if ((value as number) > largestModelSize) fail(path, `is ${String(value)}, more than ${largestModelSize}`);
 };
 const amount: Check = (value, path) => {
   if (typeof value !== 'number' || !Number.isFinite(value)) fail(path, 'is not a number');
@@ -71,7 +81,7 @@ const oneOf =
     if (!allowed.includes(value as string)) fail(path, `is ${JSON.stringify(value)}, expected ${allowed.join(' or ')}`);
   };
 
-const requiredFields: readonly (readonly [string, Check])[] = [
+const checkedFields: readonly (readonly [string, Check])[] = [
   ['id', text],
   ['created', text],
   ['status.state', oneOf('complete', 'cancelled')],
@@ -84,14 +94,15 @@ const requiredFields: readonly (readonly [string, Check])[] = [
   ['model.bundled', flag],
   ['model.parameters', count],
   ['model.digest', text],
-  ['model.vision.layers', positive],
-  ['model.vision.heads', positive],
+  ['model.vision.layers', modelSize],
+  ['model.vision.heads', modelSize],
   ['model.vision.featureLayers', list],
-  ['model.decoder.layers', positive],
-  ['model.decoder.heads', positive],
-  ['model.decoder.keyValueHeads', positive],
+  ['model.decoder.layers', modelSize],
+  ['model.decoder.heads', modelSize],
+  ['model.decoder.keyValueHeads', modelSize],
   ['method.name', text],
   ['image.name', text],
+  ['image.path', optionalText],
   ['image.digest', text],
   ['image.width', positive],
   ['image.height', positive],

@@ -41,16 +41,21 @@ export interface RunShape {
 
 const leastPitch = 14;
 const narrowPitch = 55;
+/** In a wide window that is not tall, the image gives way down to this side so that the readout stays in sight. */
+const leastWideImage = 360;
+/** Above and below the image in a wide window: run bar, token strip, margins, legend, readout and depth axis. */
+const aroundImage = 108 + 12 + 48 + 156 + 100;
 /** Run bar, token strip and depth axis, and in the canvas its title, the masses and their title. */
 const fixedHeight = 40 + 69 + 102;
 const aroundGrid = 6 + 26 + 16 + 28 + 90 + 8;
 
 export function layoutFor(width: number, height: number, run: RunShape, chosenLayer: number): Layout {
   const mode: LayoutMode = width >= 1280 ? 'wide' : width >= 900 ? 'medium' : width >= 640 ? 'stacked' : 'narrow';
-  const imageRoom = mode === 'wide' ? 432 : mode === 'medium' ? 384 : Math.min(432, width - 48);
+  const column = mode === 'wide' ? 432 : mode === 'medium' ? 384 : Math.min(432, width - 48);
+  const imageRoom = mode === 'wide' ? Math.max(leastWideImage, Math.min(column, height - aroundImage)) : column;
   const imageSide = patchSize(run.grid, imageRoom) * Math.max(run.grid.rows, run.grid.columns);
   const beside = mode === 'wide' || mode === 'medium';
-  const canvasLeft = beside ? 16 + imageRoom + 24 : 16;
+  const canvasLeft = beside ? 16 + column + 24 : 16;
   const canvasWidth = width - canvasLeft - 16;
   const gutter = mode === 'narrow' ? 0 : 40;
   const room = canvasWidth - gutter;
@@ -58,7 +63,7 @@ export function layoutFor(width: number, height: number, run: RunShape, chosenLa
   const pitch = mode === 'narrow' ? narrowPitch : Math.min(120, Math.floor(room / Math.max(1, count)));
   const first = Math.max(0, Math.min(run.layers - count, chosenLayer - Math.floor(count / 2)));
   const gridHeight = mode === 'wide' ? Math.max(300, height - fixedHeight - aroundGrid) : 480;
-  const visionRoom = beside ? imageRoom : 0;
+  const visionRoom = beside ? column : 0;
   const visionPitch = beside ? Math.min(54, Math.floor(visionRoom / Math.max(1, run.visionLayers))) : narrowPitch;
   return {
     mode,

@@ -101,6 +101,13 @@ const brokenParts: [string, TraceErrorCode, RegExp, (parts: Parts) => void][] = 
     /tokens\[3\]\.logprob/,
     inRun(run => delete (run['tokens'] as Json[])[3]!['logprob']),
   ],
+  [
+    'a billion layers',
+    'bad-metadata',
+    /model\.decoder\.layers/,
+    inRun(run => (((run['model'] as Json)['decoder'] as Json)['layers'] = 1e9)),
+  ],
+  ['an image path that is no text', 'bad-metadata', /image\.path/, inRun(run => ((run['image'] as Json)['path'] = 7))],
   ['a missing tensor', 'malformed', /gap before it|follow the last/, p => delete p.header['image.input']],
   [
     'fewer tokens than rows',

@@ -120,6 +120,7 @@ test('every theme and width is drawn without overlap of regions', async () => {
       { theme, width: 1440, height: 900 },
     ]),
     ['dark-1100', { width: 1100, height: 900 }],
+    ['light-1390x745', { theme: 'vscode-light', width: 1390, height: 745 }],
     ['dark-932', { width: 932, height: 690 }],
     ['light-800', { theme: 'vscode-light', width: 800, height: 1420 }],
     ['dark-480', { width: 480, height: 1300 }],

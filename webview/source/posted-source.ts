@@ -7,10 +7,12 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Counts on over all sources: an answer still on its way to a closed one must not fit a request of the next. */
+let nextRequest = 1;
+
 /** A trace whose slices are asked from the host by message. */
 export class PostedSource implements TraceSource {
   private readonly waiting = new Map<number, Waiting>();
-  private nextRequest = 1;
 
   constructor(
     readonly metadata: RunMetadata,
@@ -19,7 +21,7 @@ export class PostedSource implements TraceSource {
   ) {}
 
   slice(tensor: TensorName, ranges: readonly AxisRange[] = []): Promise<Slice> {
-    const request = this.nextRequest++;
+    const request = nextRequest++;
     return new Promise((resolve, reject) => {
       this.waiting.set(request, { resolve, reject });
       this.post({ type: 'slice', request, tensor, ranges });
