@@ -85,10 +85,13 @@ function createDraw({ temperature, topP, seed }: Sampling & { mode: 'sample' }):
 function drawNucleus(logits: Float32Array, temperature: number, topP: number, uniform: number): number {
   let largest = -Infinity;
   for (const value of logits) largest = Math.max(largest, value);
-  const weights = Float64Array.from(logits, value => Math.exp((value - largest) / temperature));
-  const order = Uint32Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
+  const weights = new Float64Array(logits).map(value => Math.exp((value - largest) / temperature));
   let total = 0;
   for (const weight of weights) total += weight;
+  // All tokens rarer than this weigh less together than what top-p leaves out; sorting them too would take most of the time.
+  const rarest = ((1 - topP) * total) / weights.length;
+  const order = new Uint32Array(weights.length).map((_, id) => id).filter(id => weights[id]! >= rarest);
+  if (topP < 1) order.sort((a, b) => weights[b]! - weights[a]! || a - b);
   let nucleus = 0;
   let end = 0;
   while (end < order.length && nucleus < topP * total) nucleus += weights[order[end++]!]!;

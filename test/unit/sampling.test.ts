@@ -89,6 +89,31 @@ test('top-p keeps the fewest most probable tokens that reach it', () => {
   assert.deepEqual(seen(1), [0, 1, 2, 3]);
 });
 
+test('in a large vocabulary the draw is that of sorting all tokens', () => {
+  const random = seededRandom(5);
+  const logits = Float32Array.from({ length: 5000 }, () => random() * 9);
+  const weights = Array.from(logits, value => Math.exp(value / 0.7));
+  const sum = weights.reduce((total, weight) => total + weight);
+  const sorted = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]!);
+  for (const topP of [0.2, 0.9, 0.999]) {
+    let reached = 0;
+    const nucleus = sorted.filter(id => {
+      const wanted = reached < topP * sum;
+      if (wanted) reached += weights[id]!;
+      return wanted;
+    });
+    const choose = createTokenChooser(sample(0.7, topP, 11));
+    const uniform = seededRandom(11);
+    for (let draw = 0; draw < 40; draw++) {
+      let rest = uniform() * reached;
+      assert.equal(
+        choose(logits).id,
+        nucleus.find(id => (rest -= weights[id]!) < 0),
+      );
+    }
+  }
+});
+
 test('settings out of range are refused with what is allowed', () => {
   assert.throws(() => createTokenChooser(sample(0, 1)), /temperature is 0; it must be above 0/);
   assert.throws(() => createTokenChooser(sample(NaN, 1)), /temperature/);
