@@ -72,7 +72,7 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
     const text = texts.push(id);
     const position = prompt.ids.length + generated.length;
     generated.push({ id, text, role: 'generated', position, logprob, alternatives: named });
-    if (tokenizer.specialText(id) === undefined) answer += text;
+    if (tokenizer.isText(id)) answer += text;
     options.progress?.({ stage: 'decode', done: generated.length, total: maxNewTokens, text: answer.trim() });
     if (config.endTokenIds.includes(id)) {
       stop = 'end-of-sequence';

@@ -121,13 +121,17 @@ function describeTokens(
   let position = 0;
   for (const [index, id] of textIds.entries()) {
     const text = decoder.push(id);
-    const [start, end] = findSpan(rendered.text, cursor, text, tokenizer.specialText(id) !== undefined);
+    const special = tokenizer.specialText(id);
+    const [start, end] = findSpan(rendered.text, cursor, text, special !== undefined);
     cursor = end;
     if (id === model.imageTokenId) {
       position += visualTokens;
       continue;
     }
-    const bos = index === 0 && id === model.bosTokenId;
+    // The tokenizer writes it, and the configs of some fine-tuned checkpoints still name another model's.
+    const bos =
+      index === 0 &&
+      (id === model.bosTokenId || (special !== undefined && special === tokenizer.namedToken('bos_token')));
     tokens.push({ id, text, role: bos ? 'bos' : roleOf(start, end, rendered.question), position });
     position++;
   }

@@ -58,6 +58,11 @@ export class TextTokenizer {
     return this.specials.get(id);
   }
 
+  /** Whether a token is part of an answer: no special one, and none of the ids that pad the embedding. */
+  isText(id: number): boolean {
+    return !this.specials.has(id) && this.entry(id) !== undefined;
+  }
+
   /** An entry of the vocabulary as it is written there. */
   entry(id: number): string | undefined {
     return this.tokenizer.id_to_token(id);

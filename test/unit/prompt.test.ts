@@ -101,6 +101,23 @@ test('every text token knows its place, its text with leading space, and whether
   );
 });
 
+test('the first token is the beginning of the sequence also where the config names that of another model', async () => {
+  const { tokens } = await promptOf(bundled, 'What?', 8, model({ bosTokenId: 128_000 }));
+  assert.deepEqual(
+    tokens.filter(token => token.role === 'bos').map(token => token.text),
+    ['<s>'],
+  );
+});
+
+test('special tokens, and ids that only pad the embedding, are no part of an answer', async () => {
+  const tokenizer = await loadTextTokenizer(bundled);
+  const [word] = tokenizer.encode('apple', false);
+  assert.deepEqual(
+    [word!, 2, 1_000_000].map(id => tokenizer.isText(id)),
+    [true, false, false],
+  );
+});
+
 test('a character split over several tokens reads as one character, and no token reads as garbage', async () => {
   const tokenizer = await loadTextTokenizer(bundled);
   const text = 'né ✂️ 漢字 🦊?';
