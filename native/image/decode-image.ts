@@ -16,7 +16,16 @@ export interface DecodedImage extends RgbImage {
   readonly format: string;
   /** What was done to an unusual image, in plain words. */
   readonly notes: readonly string[];
+  /** The file itself, where a browser shows of it just the pixels decoded here. */
+  readonly original?: { readonly bytes: Uint8Array; readonly mime: BrowserImage };
 }
+
+export type BrowserImage = 'image/png' | 'image/jpeg' | 'image/webp';
+const browserImages: Partial<Record<string, BrowserImage>> = {
+  png: 'image/png',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+};
 
 /** 100 megapixels: 300 MB decoded. */
 export const defaultPixelLimit = 100_000_000;
@@ -48,6 +57,8 @@ export async function decodeImage(path: string, pixelLimit = defaultPixelLimit):
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true })
     .catch((error: unknown) => unreadable(name, error));
+  const notes = describeConversions(header, raw.info);
+  const mime = browserImages[header.format];
   return {
     rgb: toThreeChannels(raw.data, raw.info.channels),
     width: raw.info.width,
@@ -57,7 +68,8 @@ export async function decodeImage(path: string, pixelLimit = defaultPixelLimit):
     digest: createHash('sha256').update(bytes).digest('hex'),
     bytes: bytes.length,
     format: header.format,
-    notes: describeConversions(header, raw.info),
+    notes,
+    ...(mime && notes.length === 0 && !header.icc && { original: { bytes, mime } }),
   };
 }
 

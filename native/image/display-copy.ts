@@ -1,23 +1,29 @@
 /** The picture that the views show: oriented, of moderate size, independent of the user's file. */
 import sharp from 'sharp';
-import type { RgbImage } from './preprocess.ts';
+import type { BrowserImage, DecodedImage } from './decode-image.ts';
 
 export interface DisplayCopy {
   readonly bytes: Uint8Array;
-  readonly mime: 'image/png' | 'image/webp';
+  readonly mime: BrowserImage;
   readonly width: number;
   readonly height: number;
 }
 
 const longestSide = 2048;
-/** A picture whose PNG is no larger is stored without loss: patches are looked at closely. */
+/** A picture that is no larger as it came, or as PNG, is stored without loss: patches are looked at closely. */
 const losslessBytes = 300_000;
 /** Above this, PNG is not even tried: only nearly empty pictures would fit. */
 const losslessPixels = 2_000_000;
 const webpQuality = 90;
 
-/** Never enlarged; PNG where that is small, else WebP. */
-export async function makeDisplayCopy(image: RgbImage): Promise<DisplayCopy> {
+/** Never enlarged; the file itself or a PNG where that is small, else WebP. */
+export async function makeDisplayCopy(
+  image: Pick<DecodedImage, 'rgb' | 'width' | 'height' | 'original'>,
+): Promise<DisplayCopy> {
+  const { original } = image;
+  if (original && original.bytes.length <= losslessBytes && Math.max(image.width, image.height) <= longestSide) {
+    return { ...original, width: image.width, height: image.height };
+  }
   const factor = Math.min(1, longestSide / Math.max(image.width, image.height));
   const width = Math.max(1, Math.round(image.width * factor));
   const height = Math.max(1, Math.round(image.height * factor));

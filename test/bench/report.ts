@@ -34,25 +34,20 @@ Written by \`npm run bench\` on ${date}. Medians; spread is least to most. No te
 
 Machine: ${cpu}, ${os.cpus().length} logical processors, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB memory, ${os.type()} ${os.release()}, Node ${process.versions.node}.
 Load average at the end: ${os.loadavg()[0]!.toFixed(1)}; well above ${os.cpus().length} means that others used the machine, and that all times are too long.
-Engine: ${warm.engine}. Model: the bundled fovea-tiny. Run: \`scene-04.png\`, "Describe this picture.", ${warm.answerTokens} tokens in the answer.
+Engine: ${warm.engine}. Model: the bundled fovea-tiny. Run: \`scene-04.png\`, "Describe this picture."; warm runs generate ${warm.answerTokens} tokens.
 
 | what | median | spread | runs | aim |
 | --- | --- | --- | --- | --- |
 ${[
-  row(
-    'fresh process to finished answer and trace',
-    summarize(cold.map(run => run.milliseconds)),
-    '≤ 5 s',
-    milliseconds,
-  ),
-  row('peak memory of that process', summarize(cold.map(run => run.peakBytes)), '≤ 500 MB', megabytes),
+  row('fresh process to finished answer and trace', summarize(cold.map(run => run.milliseconds)), '–', milliseconds),
+  row('peak memory of that process', summarize(cold.map(run => run.peakBytes)), '–', megabytes),
   row('trace on disk', summarize(cold.map(run => run.traceBytes)), '–', megabytes),
-  row('analysis with the model in memory, traced', total, '≤ 2 s', milliseconds),
+  row('analysis with the model in memory, traced', total, '≤ 2.5 s', milliseconds),
   row('of it vision tower', stage('vision'), '–', milliseconds),
   row('of it prefill', stage('prefill'), '–', milliseconds),
   row('of it decode', stage('decode'), '–', milliseconds),
   row('decode, per token', perToken, '–', milliseconds),
-  row('traced over untraced, total', summarize(warm.ratios), '≤ 1.5 ×', ratio),
+  row('traced over untraced, total', summarize(warm.ratios), '≤ 1.15 ×', ratio),
   row('activation of the extension', summarize(panels.map(run => run.activation)), '≤ 50 ms', milliseconds),
   row(
     'panel: navigation to first picture with data',

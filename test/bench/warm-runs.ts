@@ -21,7 +21,7 @@ export async function warmRuns(folder: string, count: number): Promise<WarmRuns>
     question: sample.question,
     modelFolder: path.join(projectFolder, 'media/models/fovea-tiny'),
     tracePath: path.join(folder, 'warm.fovea'),
-    maxNewTokens: 64,
+    maxNewTokens: 20,
     sampling: { mode: 'greedy' },
     device: 'cpu',
     threads: 0,

@@ -165,6 +165,17 @@ test('the display copy of a small picture is lossless, of a large one WebP of at
   assert.deepEqual([format, width, height], ['webp', 2048, 205]);
 });
 
+test('a small upright file is its own display copy; one that had to be converted is not', async () => {
+  const picture = sharp(corners, { raw: { width: 2, height: 2, channels: 3 } });
+  const png = await picture.clone().png().toBuffer();
+  const plain = await makeDisplayCopy(await decodeImage(await save('plain.png', png)));
+  assert.deepEqual([plain.mime, Buffer.from(plain.bytes)], ['image/png', png]);
+  const turned = await picture.clone().withMetadata({ orientation: 6 }).jpeg().toBuffer();
+  const upright = await makeDisplayCopy(await decodeImage(await save('turned.jpg', turned)));
+  assert.notDeepEqual(Buffer.from(upright.bytes), turned);
+  assert.equal((await sharp(upright.bytes).metadata()).orientation, undefined);
+});
+
 test('settings that do not fit the vision tower are named before any work is done', () => {
   const settings = parseProcessorSettings({ size: 224, crop_size: 224 }, 336, 'preprocessor_config.json');
   assert.throws(() => {
