@@ -23,10 +23,25 @@ function roundToEven(fraction: number, drop: number): number {
 }
 
 export function toHalf(values: Float32Array): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < bits.length; i++) halves[i] = halfBits(bits[i]!);
+  storeHalves(values, halves);
   return halves;
+}
+
+/**
+ * Rounds `values` into `halves` from its start on.
+ * @returns the sum of the rounded values
+ */
+export function storeHalves(values: Float32Array, halves: Uint16Array): number {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const table = decodingTable();
+  let sum = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const half = halfBits(bits[i]!);
+    halves[i] = half;
+    sum += table[half]!;
+  }
+  return sum;
 }
 
 let decoded: Float32Array | undefined;

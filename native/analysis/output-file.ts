@@ -14,6 +14,8 @@ import { FoveaError } from '../errors.ts';
 export async function prepareOutput(path: string, imagePath?: string): Promise<void> {
   const folder = dirname(path);
   try {
+    // Asked first: on a read-only disk, mkdir complains that the folder does not exist.
+    await access(await nearestFolder(folder), constants.W_OK);
     await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK);
   } catch (error) {
@@ -28,6 +30,16 @@ export async function prepareOutput(path: string, imagePath?: string): Promise<v
   if (existing && image && existing.ino === image.ino && existing.dev === image.dev) {
     throw new FoveaError('disk', `${path} is the image; the trace would replace it.`, traceNameHint);
   }
+}
+
+/** `path`, or what exists of it. */
+async function nearestFolder(path: string): Promise<string> {
+  const missing = await stat(path).then(
+    () => false,
+    () => true,
+  );
+  const parent = dirname(path);
+  return missing && parent !== path ? nearestFolder(parent) : path;
 }
 
 /** @param bytes the least that a trace will take; @throws FoveaError `disk` when its disk has less */

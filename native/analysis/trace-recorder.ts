@@ -1,5 +1,5 @@
 /** Collects what a trace keeps of a run's attention, in the trace's own layout and precision. */
-import { fromHalf, toHalf } from '../../trace/half.ts';
+import { storeHalves } from '../../trace/half.ts';
 import { massGroups } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensors } from '../../trace/writer.ts';
 import type { RowAttention } from '../engine/engine.ts';
@@ -48,10 +48,11 @@ export class TraceRecorder {
     const { visionHeads, patches } = this.shape;
     for (let head = 0; head < visionHeads; head++) {
       const start = head * (patches + 1);
-      const halves = toHalf(cls.subarray(start + 1, start + 1 + patches));
-      this.clsAttention.set(halves, (layer * visionHeads + head) * patches);
-      this.clsSelfAttention[layer * visionHeads + head] = cls[start]!;
-      this.noteSum(sumOf(halves) + cls[start]!);
+      const place = layer * visionHeads + head;
+      const row = this.clsAttention.subarray(place * patches, (place + 1) * patches);
+      const sum = storeHalves(cls.subarray(start + 1, start + 1 + patches), row);
+      this.clsSelfAttention[place] = cls[start]!;
+      this.noteSum(sum + cls[start]!);
     }
     this.meanAttention[layer] = mean;
   }
@@ -96,21 +97,23 @@ export class TraceRecorder {
     let imageShare = 0;
     for (let head = 0; head < heads; head++) {
       const from = head * count + index;
-      const halves = toHalf(toVisual.subarray(from * visualTokens, (from + 1) * visualTokens));
-      row.toImage.set(halves, (layer * heads + head) * visualTokens);
+      const place = (layer * heads + head) * visualTokens;
+      const toImage = storeHalves(
+        toVisual.subarray(from * visualTokens, (from + 1) * visualTokens),
+        row.toImage.subarray(place, place + visualTokens),
+      );
       const masses = mass.subarray(from * groups, (from + 1) * groups);
       row.mass.set(masses, (layer * heads + head) * groups);
       let rest = 0;
       for (let group = 0; group < groups; group++) if (group !== imageGroup) rest += masses[group]!;
       this.noteSum(rest + masses[imageGroup]!);
-      this.noteSum(rest + sumOf(halves));
+      this.noteSum(rest + toImage);
       imageShare += masses[imageGroup]! / heads;
     }
     const keys = meanOverHeads.length / count;
     const toText = Float32Array.from(textPositions, position => meanOverHeads[index * keys + position]!);
-    const halves = toHalf(toText);
-    row.toText.set(halves, layer * row.columns);
-    this.noteSum(sumOf(halves) + imageShare);
+    const columns = row.toText.subarray(layer * row.columns, (layer + 1) * row.columns);
+    this.noteSum(storeHalves(toText, columns) + imageShare);
   }
 
   private noteSum(sum: number): void {
@@ -166,12 +169,6 @@ export class TraceRecorder {
 export interface RowWriter {
   addLayer(layer: number, attention: RowAttention): void;
   finish(): void;
-}
-
-function sumOf(halves: Uint16Array): number {
-  let sum = 0;
-  for (const value of fromHalf(halves)) sum += value;
-  return sum;
 }
 
 /** Bytes of the attention of the decoder in a trace of this many rows. */
