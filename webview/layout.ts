@@ -44,7 +44,7 @@ const narrowPitch = 55;
 /** In a wide window that is not tall, the image gives way down to this side so that the readout stays in sight. */
 const leastWideImage = 360;
 /** Above and below the image in a wide window: run bar, token strip, margins, legend, readout and depth axis. */
-const aroundImage = 108 + 12 + 48 + 156 + 100;
+const aroundImage = 108 + 12 + 44 + 147 + 100;
 /** Run bar, token strip and depth axis, and in the canvas its title, the masses and their title. */
 const fixedHeight = 40 + 69 + 102;
 const aroundGrid = 6 + 26 + 16 + 28 + 90 + 8;
