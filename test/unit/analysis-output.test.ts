@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,15 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fovea-output-'));
 });
 after(() => rm(folder, { recursive: true, force: true }));
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  }
+}
 
 const isDiskError = (message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof FoveaError, String(error));
@@ -70,6 +79,15 @@ test('runs that start at the same moment get names of their own, also once one o
   await third.release();
   assert.deepEqual(await readdir(join(folder, 'runs')), ['scene.fovea']);
 });
+
+test(
+  'a place without permission is called that, also where the folder is missing',
+  { skip: isWritable('/proc/sys') },
+  async () => {
+    // As on a read-only disk, mkdir here would complain of a missing folder or try for ever.
+    await assert.rejects(prepareOutput('/proc/sys/no-folder/run.fovea'), isDiskError(/may not write there|read-only/));
+  },
+);
 
 test('a trace that cannot fit on its disk is refused before the work', async () => {
   await requireSpace(join(folder, 'run.fovea'), 1);
