@@ -147,7 +147,20 @@ export interface RunMetadata {
   readonly attention: { readonly precision: 'F16' | 'F32'; readonly sumTolerance: number };
   /** Bytes of the key-value cache at the end of the run, as allocated. */
   readonly keyValueCacheBytes: number;
+  /** What `hover.answer_overlay` shows; absent without it. */
+  readonly hover?: HoverDescription;
 }
+
+export interface HoverDescription {
+  /** Decoder layer, 0-based: the one that singles out parts of the image most. */
+  readonly layer: number;
+  readonly heads: 'mean';
+  /** The top of the colour scale, which starts at 0: probability of the strongest patch. */
+  readonly maximum: number;
+}
+
+/** The longest side of `image.thumbnail` and `hover.answer_overlay`, in pixels; the other one keeps the proportions. */
+export const thumbnailSide = 200;
 
 export type TraceDtype = 'F32' | 'F16' | 'I32' | 'U8';
 /** A symbolic axis of a tensor; its length follows from the metadata, except `bytes`. */
@@ -174,6 +187,8 @@ export interface TensorSpec {
   readonly meaning: string;
   /** Whether values are probabilities, so that validation may check their range. */
   readonly probability: boolean;
+  /** The most bytes that the tensor may have, where its size does not follow from the metadata. */
+  readonly largest?: number;
 }
 
 /**
@@ -196,6 +211,24 @@ export const tensorSpecs = {
     probability: false,
     unit: 'encoded image',
     meaning: 'The oriented image for display, encoded as image.display.mime',
+  },
+  'image.thumbnail': {
+    dtypes: ['U8'],
+    axes: ['bytes'],
+    required: false,
+    probability: false,
+    largest: 12_000,
+    unit: 'encoded image',
+    meaning: 'The oriented image, longest side 200 pixels, as WebP or JPEG',
+  },
+  'hover.answer_overlay': {
+    dtypes: ['U8'],
+    axes: ['bytes'],
+    required: false,
+    probability: false,
+    largest: 14_000,
+    unit: 'encoded image',
+    meaning: 'The thumbnail under the attention of the answer at decoder layer hover.layer, as WebP or PNG',
   },
   'vision.cls_attention': {
     dtypes: ['F16', 'F32'],

@@ -43,6 +43,7 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   if (schema !== schemaVersion) fail('schema', `is ${JSON.stringify(schema)}, expected ${schemaVersion}`);
   for (const [path, check] of checkedFields) check(valueAt(run, path), path);
   checkTokens(run as unknown as RunMetadata);
+  checkHover(run as unknown as RunMetadata);
 }
 
 const largestModelSize = 10_000;
@@ -165,6 +166,19 @@ function checkTokens({ tokens, promptTokens, visual }: RunMetadata): void {
   });
 }
 
+function checkHover({ hover, model }: { readonly hover?: unknown; readonly model: RunMetadata['model'] }): void {
+  if (hover === undefined) return;
+  if (!isRecord(hover)) return fail('hover', 'is not an object');
+  const { layer, heads, maximum } = hover;
+  count(layer, 'hover.layer');
+  if ((layer as number) >= model.decoder.layers) {
+    fail('hover.layer', `is ${String(layer)}, but the decoder has ${model.decoder.layers} layers`);
+  }
+  oneOf('mean')(heads, 'hover.heads');
+  amount(maximum, 'hover.maximum');
+  if ((maximum as number) < 0 || (maximum as number) > 1) fail('hover.maximum', 'is not a probability');
+}
+
 function fail(path: string, problem: string): never {
   throw new TraceError('bad-metadata', `In the run description, ${path} ${problem}.`);
 }
@@ -198,5 +212,18 @@ export function validateTensors(metadata: RunMetadata, entries: ReadonlyMap<stri
         name,
       );
     }
+    if (spec.largest !== undefined && entry.bytes > spec.largest) {
+      throw new TraceError(
+        'wrong-tensor',
+        `Tensor "${name}" has ${entry.bytes} bytes, more than ${spec.largest}.`,
+        name,
+      );
+    }
+  }
+  if (entries.has('hover.answer_overlay') && !metadata.hover) {
+    throw new TraceError(
+      'bad-metadata',
+      'The trace has the tensor "hover.answer_overlay", but the run description does not say in "hover" what it shows.',
+    );
   }
 }

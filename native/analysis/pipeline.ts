@@ -10,6 +10,7 @@ import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
 import { checkInputSize, type ModelInput, prepareImage } from '../image/preprocess.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
+import { makeHoverPictures } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
@@ -103,7 +104,7 @@ export class Pipeline {
       },
       { progress, signal, recorder, observer },
     );
-    const metadata = describeRun({
+    let metadata = describeRun({
       request,
       checkpoint,
       engine: engine.description,
@@ -118,8 +119,10 @@ export class Pipeline {
     let traceBytes = 0;
     if (recorder && display) {
       progress?.({ stage: 'write', done: 0, total: 1 });
-      const tensors = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length) };
-      traceBytes = await this.write(tracePath, metadata, tensors);
+      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length) };
+      const { hover, tensors: pictures } = await makeHoverPictures(image, metadata, recorded);
+      if (hover) metadata = { ...metadata, hover };
+      traceBytes = await this.write(tracePath, metadata, { ...recorded, ...pictures });
       progress?.({ stage: 'write', done: 1, total: 1 });
     }
     return {
