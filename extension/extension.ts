@@ -5,6 +5,8 @@ import { TraceEditors } from './editor/trace-editors.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
+import { registerRunsView } from './runs/view/register.ts';
+import { LazyRunIndex, runPlaces } from './runs/view/run-places.ts';
 import { Settings } from './settings/settings.ts';
 import { showPanelStatus, showPipelineStatus } from './status-bar.ts';
 
@@ -27,6 +29,7 @@ export function activate(context: vscode.ExtensionContext): void {
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
   });
   const runs = new RunFolder(context, log);
+  const runIndex = new LazyRunIndex(() => runPlaces(runs, context), log);
   const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
   const imageOfTrace = (trace?: vscode.Uri): ReturnType<TraceEditors['imageOf']> => editors.imageOf(trace);
   const analysis = new Analysis({ context, log, pipeline, runs, bundledModel, openTrace, imageOfTrace });
@@ -35,6 +38,8 @@ export function activate(context: vscode.ExtensionContext): void {
     log,
     pipeline,
     editors,
+    runIndex,
+    registerRunsView({ extensionUri, globalStorageUri: context.globalStorageUri, index: runIndex, log }),
     showPipelineStatus(pipeline),
     showPanelStatus(editors),
     vscode.workspace.onDidChangeConfiguration(event => {

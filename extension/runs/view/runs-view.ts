@@ -1,0 +1,109 @@
+import * as vscode from 'vscode';
+import type { RunSummary } from '../run-index.ts';
+import { groupByImage, totalBytes, type ImageGroup } from './run-groups.ts';
+import type { ImageNode, RunNode, RunsNode } from './run-items.ts';
+import type { LazyRunIndex } from './run-places.ts';
+import { sizeText } from './run-text.ts';
+import type { Thumbnails } from './thumbnails.ts';
+
+export const runsViewId = 'fovea.runs';
+
+export interface RunsViewServices {
+  readonly globalStorageUri: vscode.Uri;
+  readonly index: LazyRunIndex;
+  readonly log: vscode.LogOutputChannel;
+}
+
+/** The view "Fovea Runs": the runs on disk by image. Nothing is read before the view is shown. */
+export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<RunsNode | undefined>();
+  readonly onDidChangeTreeData = this.changed.event;
+  private readonly view: vscode.TreeView<RunsNode>;
+  private readonly subscriptions: { dispose(): unknown }[];
+  private images: readonly ImageNode[] = [];
+  private thumbnails: Thumbnails | undefined;
+  private listening = false;
+
+  constructor(private readonly services: RunsViewServices) {
+    this.view = vscode.window.createTreeView(runsViewId, {
+      treeDataProvider: this,
+      canSelectMany: true,
+      showCollapseAll: true,
+    });
+    this.subscriptions = [
+      this.view,
+      this.changed,
+      vscode.workspace.onDidChangeWorkspaceFolders(() => {
+        this.changed.fire(undefined);
+      }),
+      vscode.workspace.onDidChangeConfiguration(event => {
+        if (event.affectsConfiguration('fovea.runs.folder')) this.changed.fire(undefined);
+      }),
+    ];
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.subscriptions).dispose();
+  }
+
+  /** Looks at the disk again. */
+  async refresh(): Promise<void> {
+    (await this.services.index.get()).refresh();
+  }
+
+  /** The runs that a command is for: what it was called on, which may be one of several selected, else the selection. */
+  chosen(clicked: unknown, selected: unknown): RunSummary[] {
+    const nodes =
+      Array.isArray(selected) && selected.length > 0
+        ? (selected as unknown[])
+        : clicked
+          ? [clicked]
+          : this.view.selection;
+    return nodes.flatMap(node => (isRunNode(node) ? node.run : []));
+  }
+
+  async getChildren(node?: RunsNode): Promise<RunsNode[]> {
+    if (node?.kind === 'run') return [];
+    if (node) return node.group.runs.map((run): RunNode => ({ kind: 'run', run, image: node }));
+    const index = await this.services.index.get();
+    if (!this.listening) {
+      this.listening = true;
+      this.subscriptions.push(
+        index.onDidChange(() => {
+          this.changed.fire(undefined);
+        }),
+      );
+    }
+    const runs = await index.list();
+    this.images = groupByImage(runs).map((group: ImageGroup): ImageNode => ({ kind: 'image', group }));
+    const { runCount } = await import('./run-items.ts');
+    this.view.description =
+      runs.length === 0 ? '' : `${runCount(runs.length)} · ${sizeText(totalBytes(runs), vscode.env.language)}`;
+    return [...this.images];
+  }
+
+  async getTreeItem(node: RunsNode): Promise<vscode.TreeItem> {
+    const { imageItem, runItem } = await import('./run-items.ts');
+    if (node.kind === 'run') return runItem(node, { command: 'fovea.runs.open', title: vscode.l10n.t('Open') });
+    return imageItem(node, (await this.thumbnailFiles()).get(node.group));
+  }
+
+  async resolveTreeItem(item: vscode.TreeItem, node: RunsNode): Promise<vscode.TreeItem> {
+    if (node.kind === 'run') item.tooltip = await (await import('./run-items.ts')).runTooltip(node);
+    return item;
+  }
+
+  private async thumbnailFiles(): Promise<Thumbnails> {
+    const { Thumbnails } = await import('./thumbnails.ts');
+    const { globalStorageUri, log } = this.services;
+    this.thumbnails ??= new Thumbnails(vscode.Uri.joinPath(globalStorageUri, 'thumbnails'), log, digest => {
+      const image = this.images.find(({ group }) => group.digest === digest);
+      if (image) this.changed.fire(image);
+    });
+    return this.thumbnails;
+  }
+}
+
+function isRunNode(value: unknown): value is RunNode {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'run';
+}
