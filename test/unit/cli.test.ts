@@ -120,7 +120,7 @@ test('analyze for a person shows answer, map, probabilities and what to do next,
   const { stdout: json } = await fovea(['inspect', out, '--json']);
   const { ok, tensors, metadata } = JSON.parse(json) as { ok: boolean; tensors: { name: string }[]; metadata: object };
   assert.ok(ok);
-  assert.equal(tensors.length, 8);
+  assert.equal(tensors.length, 10);
   assert.ok('tokens' in metadata);
 });
 
