@@ -78,12 +78,13 @@ test('hostile questions and answers are text in a tooltip: no link, picture, HTM
       question: text,
       answer: text,
       pictureText: text,
+      pictureSize: { width: 6, height: 4 },
       picture: { mime: 'image/webp', bytes: Uint8Array.of(1, 2, 3) },
       rows: [['File', text]],
     });
     const own = markdown
       .replace(/&#\d+;/g, '')
-      .replace(/^!\[[\w ]*\]\(data:image\/webp;base64,AQID\)/, '')
+      .replace(/^!\[[\w ]*\]\(data:image\/webp;base64,AQID\|width=144,height=96\)/, '')
       .replaceAll('**', '')
       .replace(/^File: /m, '');
     assert.match(own, /^[\p{L}\p{N}\s]*$/u, own);
@@ -98,10 +99,11 @@ test('a tooltip leaves a picture out that VS Code would cut off, and stays below
       question: text,
       answer: text,
       pictureText: 'a.png',
+      pictureSize: { width: 4000, height: 1 },
       picture: { mime: 'image/webp', bytes: new Uint8Array(bytes) },
       rows: [['File', text]],
     });
-  assert.match(tooltip(12_000, 'a'), /^!\[a&#46;png\]\(data:image\/webp;base64,/);
+  assert.match(tooltip(12_000, 'a'), /^!\[a&#46;png\]\(data:image\/webp;base64,\w+={0,2}\|width=144,height=1\)/);
   assert.ok(tooltip(59_000, '!'.repeat(1e6)).length < 100_000);
   assert.doesNotMatch(tooltip(70_000, 'a'), /data:/);
 });

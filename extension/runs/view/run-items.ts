@@ -88,6 +88,7 @@ export async function runTooltip({ run }: RunNode): Promise<vscode.MarkdownStrin
       answer,
       picture,
       pictureText: image.name,
+      pictureSize: image,
       rows: [
         [vscode.l10n.t('Image'), `${image.name}, ${image.width} × ${image.height}`],
         [vscode.l10n.t('Model'), model.name],

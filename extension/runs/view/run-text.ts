@@ -59,6 +59,9 @@ export interface Picture {
   readonly bytes: Uint8Array;
 }
 
+/** Pixels: with more, the lines below the picture would need a scroll bar. */
+const longestSide = 144;
+
 /** VS Code cuts Markdown off at 100,000 characters; a larger picture would be shown as text. */
 const longestPicture = 80_000;
 
@@ -67,16 +70,19 @@ export interface RunTooltip {
   readonly answer: string;
   readonly rows: readonly (readonly [label: string, value: string])[];
   readonly picture?: Picture | undefined;
+  /** Of the image, in pixels of any size: the picture has the same proportions. */
+  readonly pictureSize: { readonly width: number; readonly height: number };
   /** Text alternative of the picture. */
   readonly pictureText: string;
 }
 
 /** Markdown without links, commands or HTML, whatever the trace says. */
-export function tooltipMarkdown({ question, answer, rows, picture, pictureText }: RunTooltip): string {
+export function tooltipMarkdown({ question, answer, rows, picture, pictureSize, pictureText }: RunTooltip): string {
   const paragraphs: string[] = [];
   if (picture) {
     const uri = `data:${picture.mime};base64,${Buffer.from(picture.bytes).toString('base64')}`;
-    if (uri.length <= longestPicture) paragraphs.push(`![${markdownText(oneLine(pictureText))}](${uri})`);
+    if (uri.length <= longestPicture)
+      paragraphs.push(`![${markdownText(oneLine(pictureText))}](${uri}|${drawnSize(pictureSize)})`);
   }
   paragraphs.push(`**${markdownText(oneLine(question, 600))}**`);
   const said = oneLine(answer, 1000);
@@ -85,4 +91,11 @@ export function tooltipMarkdown({ question, answer, rows, picture, pictureText }
     rows.map(([label, value]) => `${markdownText(label)}: ${markdownText(oneLine(value, 1000))}`).join('  \n'),
   );
   return paragraphs.join('\n\n');
+}
+
+/** Both sides, since a hover whose picture has none jumps when it is decoded. */
+function drawnSize({ width, height }: RunTooltip['pictureSize']): string {
+  const scale = longestSide / Math.max(width, height);
+  const side = (length: number): number => Math.max(1, Math.round(length * scale));
+  return `width=${side(width)},height=${side(height)}`;
 }

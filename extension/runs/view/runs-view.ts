@@ -76,9 +76,9 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     }
     const runs = await index.list();
     this.images = groupByImage(runs).map((group: ImageGroup): ImageNode => ({ kind: 'image', group }));
-    const { runCount } = await import('./run-items.ts');
-    this.view.description =
-      runs.length === 0 ? '' : `${runCount(runs.length)} · ${sizeText(totalBytes(runs), vscode.env.language)}`;
+    // A view alone in its container shows its title only, and no description.
+    const name = vscode.l10n.t('Runs');
+    this.view.title = runs.length === 0 ? name : `${name} · ${sizeText(totalBytes(runs), vscode.env.language)}`;
     return [...this.images];
   }
 
