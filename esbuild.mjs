@@ -50,6 +50,17 @@ export const targets = {
       loader: { '.svg': 'text', '.ttf': 'file' },
     },
   },
+  /** Inlined into exported reports, which any current browser opens. */
+  report: {
+    entry: 'webview/report.ts',
+    outputs: ['dist/webview/report.js', 'dist/webview/report.css'],
+    options: {
+      platform: 'browser',
+      format: 'iife',
+      target: ['chrome109', 'firefox115', 'safari16.4'],
+      loader: { '.svg': 'text', '.ttf': 'dataurl' },
+    },
+  },
 };
 
 function optionsOf(name, { watch }) {
@@ -69,7 +80,7 @@ function optionsOf(name, { watch }) {
     minifySyntax: !watch,
     minifyWhitespace: !watch,
     // Names stay readable in stack traces from the pipeline; the panel is loaded by every view, so it is made small.
-    minifyIdentifiers: !watch && name === 'webview',
+    minifyIdentifiers: !watch && ['webview', 'report'].includes(name),
     define: { 'process.env.NODE_ENV': watch ? '"development"' : '"production"', ...options.define },
     ...withoutDefine(options),
   };

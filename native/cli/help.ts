@@ -22,6 +22,7 @@ answer looked, for every layer and head.
 Usage
   fovea analyze IMAGE QUESTION [options]   run the model, show the answer and a map, write a trace
   fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
+  fovea report TRACE [options]             make a document of a run that opens anywhere
   fovea COMMAND --help                     everything about a command
   fovea --version
 
@@ -88,6 +89,29 @@ The same in Python:
   run = safetensors.safe_open("run.fovea", "numpy")
   metadata = json.loads(run.metadata()["fovea"])
   attention = run.get_tensor("decoder.attention_to_image")   # [rows, layers, heads, visual tokens]
+
+${exitCodeText}
+`;
+
+export const reportHelp = `Usage
+  fovea report TRACE [options]
+
+Makes a document of one run: question, answer, where every answer token looked, what every layer read from, and all
+that is needed to run it again. Reads the trace only; no model is needed.
+
+  --out, -o FILE       where to; replaced if it exists. Default: the trace's name with the format's ending
+  --format, -f NAME    html. Default: the ending of FILE, else html
+                       html   one file that opens offline, from disk: readable without scripts, prints well, and with
+                              the panel of VS Code over the numbers of the trace
+  --json               print one JSON object: files, bytes, format; or error {code, message, hint}
+  --help, -h           this text
+
+A report covers one run; there are none yet of comparisons, evaluations or traffic between processors. It names the
+image's path and the model's folder, so that it can be run again: look at "How it was made" before you pass it on.
+
+Examples
+  fovea report fovea-runs/photo-20260131-120000.fovea
+  fovea report run.fovea --out figures/apple.html
 
 ${exitCodeText}
 `;

@@ -6,11 +6,16 @@ import { describeFailure, exitCodes, type Failure } from './exit-codes.ts';
 import { mainHelp, versionText } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { jsonFailure } from './json-result.ts';
+import { reportCommand } from './report-command.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
 
 type Command = (words: readonly string[], context: CommandContext) => Promise<number>;
 
-const commands: Readonly<Record<string, Command>> = { analyze: analyzeCommand, inspect: inspectCommand };
+const commands: Readonly<Record<string, Command>> = {
+  analyze: analyzeCommand,
+  inspect: inspectCommand,
+  report: reportCommand,
+};
 
 async function run(words: readonly string[], context: CommandContext): Promise<number> {
   const [name, ...rest] = words;

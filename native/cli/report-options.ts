@@ -1,0 +1,50 @@
+/** The command line of `fovea report`, understood and checked. */
+import { extname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { traceExtension } from '../../trace/schema.ts';
+import { FoveaError } from '../errors.ts';
+import { reportFormats, type ReportFormat, type ReportOrder } from '../report/write-report.ts';
+
+export interface ReportOptions {
+  readonly order: ReportOrder;
+  readonly json: boolean;
+}
+
+const formatOf: Readonly<Record<string, ReportFormat>> = { '.htm': 'html' };
+
+/** @returns undefined when only help is asked for; @throws FoveaError `usage` */
+export function parseReportOptions(words: readonly string[]): ReportOptions | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      out: { type: 'string', short: 'o' },
+      format: { type: 'string', short: 'f' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) return undefined;
+  const [tracePath, more] = positionals;
+  if (tracePath === undefined)
+    throw new FoveaError('usage', 'No trace is named.', 'For example: fovea report run.fovea');
+  if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one trace.');
+  const format = chooseFormat(values.format, values.out);
+  const stem = extname(tracePath) === traceExtension ? tracePath.slice(0, -traceExtension.length) : tracePath;
+  return { order: { tracePath, outPath: values.out ?? `${stem}.${format}`, format }, json: values.json ?? false };
+}
+
+function chooseFormat(named: string | undefined, out: string | undefined): ReportFormat {
+  const known = reportFormats.join(', ');
+  if (named !== undefined) {
+    const format = reportFormats.find(one => one === named.toLowerCase());
+    if (!format) throw new FoveaError('usage', `There is no format "${named}".`, `Formats: ${known}.`);
+    return format;
+  }
+  if (out === undefined) return 'html';
+  const ending = extname(out).toLowerCase();
+  const format = formatOf[ending] ?? reportFormats.find(one => `.${one}` === ending);
+  if (!format)
+    throw new FoveaError('usage', `The ending of ${out} names no format.`, `Add --format, one of: ${known}.`);
+  return format;
+}

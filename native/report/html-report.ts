@@ -1,0 +1,96 @@
+/** The HTML report: one file, readable without scripts, with the panel over the embedded run. */
+import { createHash } from 'node:crypto';
+import { embeddedRunId } from '../../trace/embedding.ts';
+import type { EmbeddedPrecision, PackedRun } from './embedded-trace.ts';
+import { attentionFigure, factList, massTable, opening, tokenTable } from './html-sections.ts';
+import { inlineCode, markup, Markup, plainLine, scriptJson } from './markup.ts';
+import { megabytes } from './numbers.ts';
+import type { PageAssets } from './page-assets.ts';
+import type { ReportPictures } from './report-pictures.ts';
+import type { Fact } from './run-facts.ts';
+import type { RunContent } from './run-content.ts';
+
+export interface HtmlParts {
+  readonly content: RunContent;
+  readonly pictures: ReportPictures | undefined;
+  readonly traceName: string;
+  readonly traceBytes: number;
+  readonly assets: PageAssets;
+  /** Absent for paper: then the page has no script and carries no data. */
+  readonly packed?: PackedRun;
+}
+
+export function renderHtml(parts: HtmlParts): string {
+  const { content, pictures, traceName, assets, packed } = parts;
+  const { metadata } = content;
+  const style = inlineCode(assets.style);
+  const script = packed && packed.precision !== 'none' ? inlineCode(assets.script) : undefined;
+  const title = plainLine(`Where ${metadata.model.name} looked in ${metadata.image.name}`);
+  const page = markup`<!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${policy(style, script)}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="generator" content="Fovea" />
+        <title>${title}</title>
+        <style>${new Markup(style)}</style>
+      </head>
+      <body class="vscode-light">
+        <article class="report">${opening(content)}</article>
+        ${script === undefined ? markup`` : markup`<section class="interactive" id="fovea-panel" aria-label="Interactive view of the run" hidden></section>`}
+        <article class="report">
+          ${attentionFigure(content, pictures)} ${tokenTable(content, pictures)} ${massTable(content)}
+          ${factList(content, traceName, notes(parts))}
+          <footer>One file, nothing from elsewhere, opens offline. Made from ${plainLine(traceName)}.</footer>
+        </article>
+        ${packed ? data(packed) : markup``}
+        ${script === undefined ? markup`` : markup`<script>${new Markup(script)}</script>`}
+      </body>
+    </html> `;
+  return page.text;
+}
+
+/** Nothing may be loaded, sent or run but what this file holds. */
+function policy(style: string, script: string | undefined): string {
+  return [
+    "default-src 'none'",
+    'img-src data: blob:',
+    `style-src '${hash(style)}'`,
+    ...(script === undefined ? [] : [`script-src '${hash(script)}'`]),
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
+
+const hash = (text: string): string => `sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}`;
+
+function data({ run, blocks }: PackedRun): Markup {
+  const texts = blocks.map(
+    ({ id, base64 }) =>
+      markup`<script type="application/octet-stream" id="${id}">
+        ${new Markup(base64)}
+      </script> `,
+  );
+  return markup`<script type="application/json" id="${embeddedRunId}">
+      ${scriptJson(run)}
+    </script>
+    ${texts}`;
+}
+
+const precisionWords: Readonly<Record<EmbeddedPrecision, string>> = {
+  exact: 'Every number of the trace, exactly as recorded, is in this file; the interactive part draws from them.',
+  steps:
+    'Attention to the image is in this file in 8 bits: each map in 255 steps of its own maximum, so a value is off by at most 0.2 % of that maximum. Everything else is as recorded. The figures and tables were made from the full numbers.',
+  none: 'The run is too large for its attention to be in this file, so there is no interactive part. The figures and tables were made from the full numbers.',
+};
+
+function notes({ packed, traceBytes }: HtmlParts): Fact[] {
+  if (!packed) return [];
+  return [
+    {
+      label: 'In this file',
+      value: `${precisionWords[packed.precision]} The trace itself has ${megabytes(traceBytes)}.`,
+    },
+  ];
+}

@@ -1,0 +1,116 @@
+/** What a report states about how its run was made, as label and value, for every format that is read by people. */
+import type { RunMetadata } from '../../trace/schema.ts';
+import { version } from '../version.ts';
+import { count, day, duration, megabytes } from './numbers.ts';
+import { analyzeLine } from './reproduction.ts';
+
+export interface Fact {
+  readonly label: string;
+  readonly value: string;
+  /** `text`: keep its lines; `code`: a command or a digest. */
+  readonly kind?: 'text' | 'code';
+}
+
+export function samplingWords({ generation: { sampling } }: RunMetadata): string {
+  return sampling.mode === 'greedy'
+    ? 'greedy decoding'
+    : `sampling, temperature ${sampling.temperature}, top-p ${sampling.topP}, seed ${sampling.seed}`;
+}
+
+export function methodWords({ method }: RunMetadata): string {
+  return method.name === 'none' ? 'no token reduction' : method.name;
+}
+
+/** One line under the title. */
+export function summaryLine(metadata: RunMetadata): string {
+  const { engine, producer, created } = metadata;
+  return [
+    `Fovea ${producer.version}`,
+    `run of ${day(created)}`,
+    methodWords(metadata),
+    samplingWords(metadata),
+    `${engine.arithmetic} on ${engine.device}`,
+    'digests and parameters at the end',
+  ].join(' · ');
+}
+
+/** What a reader must know before believing the answer or the maps. */
+export function cautions({ model, status, generation }: RunMetadata): string[] {
+  return [
+    ...(status.state === 'cancelled'
+      ? [`The run was cancelled after ${status.after}; what follows is that part.`]
+      : []),
+    ...(generation.stop === 'length' ? [`The answer was cut off at ${generation.maxNewTokens} tokens.`] : []),
+    ...(model.bundled ? [`${model.name} knows rendered scenes only; about photographs it is confidently wrong.`] : []),
+    'Attention shows where information was read, not why the answer was given.',
+  ];
+}
+
+export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
+  const { model, image, prompt, method, generation, engine, ms, producer, visual, attention } = metadata;
+  const { sampling } = generation;
+  const parameters = Object.entries(method.parameters).map(([name, value]) => `${name} = ${String(value)}`);
+  const stops = { 'end-of-sequence': 'the end token', length: 'the limit', cancelled: 'Cancel' } as const;
+  const crop = [image.crop.x, image.crop.y, image.crop.width, image.crop.height].map(value => +value.toFixed(2));
+  return [
+    {
+      label: 'Model',
+      value: `${model.name}, ${model.architecture}, ${count(model.parameters)} parameters, stored as ${model.storedPrecision}`,
+    },
+    { label: 'Model digest', value: model.digest, kind: 'code' },
+    {
+      label: 'Model shape',
+      value:
+        `vision tower ${model.vision.layers} layers × ${model.vision.heads} heads, features of ` +
+        `${model.vision.featureLayers.map(layer => `V${layer}`).join(', ')}; decoder ${model.decoder.layers} layers × ` +
+        `${model.decoder.heads} heads, ${model.decoder.keyValueHeads} of keys and values`,
+    },
+    {
+      label: 'Image',
+      value: `${image.name}, ${image.width} × ${image.height} pixels, ${image.format}, ${count(image.bytes)} bytes`,
+    },
+    { label: 'Image SHA-256', value: image.digest, kind: 'code' },
+    {
+      label: 'What was seen',
+      value:
+        `${image.input.width} × ${image.input.height} pixels, ${visual.grid.rows} × ${visual.grid.columns} patches, of the part ` +
+        `x ${crop[0]}, y ${crop[1]}, ${crop[2]} × ${crop[3]} of the image${image.notes.length > 0 ? `; ${image.notes.join('; ')}` : ''}`,
+    },
+    { label: 'Prompt', value: prompt.text, kind: 'text' },
+    { label: 'Prompt template', value: prompt.templateSource },
+    {
+      label: 'Tokens',
+      value: `${metadata.promptTokens} of text in the prompt, ${visual.count} visual, ${metadata.tokens.length - metadata.promptTokens} generated`,
+    },
+    { label: 'Method', value: methodWords(metadata) },
+    { label: 'Method parameters', value: parameters.length > 0 ? parameters.join(', ') : 'none' },
+    {
+      label: 'Generation',
+      value: `${samplingWords(metadata)}; at most ${generation.maxNewTokens} new tokens; stopped by ${stops[generation.stop]}`,
+    },
+    {
+      label: 'Seed',
+      value: sampling.mode === 'sample' ? String(sampling.seed) : 'not used: greedy decoding draws nothing',
+    },
+    {
+      label: 'Software',
+      value: `${producer.name} ${producer.version}; ${engine.name} ${engine.version}; trace schema ${metadata.schema}; report by Fovea ${version}`,
+    },
+    {
+      label: 'Hardware',
+      value: `${engine.hardware}; device ${engine.device}, ${engine.threads} threads, ${engine.arithmetic}`,
+    },
+    {
+      label: 'Time',
+      value: `load ${duration(ms.load)}, vision ${duration(ms.vision)}, prefill ${duration(ms.prefill)}, decode ${duration(ms.decode)}, total ${duration(ms.total)} (wall clock)`,
+    },
+    { label: 'Key-value cache', value: `${megabytes(metadata.keyValueCacheBytes)} at the end, as allocated` },
+    {
+      label: 'Precision',
+      value: `attention recorded as ${attention.precision}; rows sum to 1 within ${attention.sumTolerance}`,
+    },
+    { label: 'Run', value: `${metadata.id}, ${metadata.created}` },
+    { label: 'Trace', value: traceName },
+    { label: 'Same again', value: analyzeLine(metadata), kind: 'code' },
+  ];
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { writeReport } from '../../native/report/write-report.ts';
+import { hostileRun, writeHostileTrace } from '../fixtures/hostile-run.ts';
+import { output, picture, realTrace } from './panel-fixture.ts';
+import { root } from './panel-rig.ts';
+
+const realReport = `${output}/report.html`;
+const hostileTrace = `${output}/hostile ' & <b>.fovea`;
+const hostileReport = `${output}/hostile ' & <b>.html`;
+
+let browser: Browser;
+before(async () => {
+  await mkdir(output, { recursive: true });
+  if (!existsSync(realTrace)) {
+    const args = ['analyze', picture, '--question', 'Describe this picture.', '--out', realTrace];
+    await promisify(execFile)(process.execPath, ['--import', 'tsx', 'native/cli/main.ts', ...args], { cwd: root });
+  }
+  await writeHostileTrace(hostileTrace);
+  await writeReport({ tracePath: hostileTrace, outPath: hostileReport, format: 'html' });
+  const { bytes } = await writeReport({ tracePath: realTrace, outPath: realReport, format: 'html' });
+  assert.ok(bytes < 5e6, `the report of a usual run has ${bytes} bytes`);
+  browser = await chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+  });
+});
+after(() => browser.close());
+
+interface Opened {
+  readonly page: Page;
+  /** Console errors, violations of the policy, and requests to anything but the file. */
+  readonly faults: string[];
+}
+
+async function openFromDisk(file: string, scripts = true): Promise<Opened> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, javaScriptEnabled: scripts });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  const address = pathToFileURL(file).href;
+  page.on('console', message => {
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', error => faults.push(`page: ${error.message}`));
+  page.on('request', request => {
+    if (request.url() !== address && !/^(data|blob):/.test(request.url())) faults.push(`request: ${request.url()}`);
+  });
+  await page.goto(address);
+  if (scripts) await page.waitForSelector('body[data-ready="1"]', { timeout: 20_000 });
+  return { page, faults };
+}
+
+test('opened from disk, hovering a token changes the readout, with no error and no request', async () => {
+  const { page, faults } = await openFromDisk(realReport);
+  const readout = page.getByTestId('readout');
+  const before = await readout.textContent();
+  const apple = page.getByTestId('token').filter({ hasText: /^apple$/ });
+  await apple.hover();
+  await readout.getByText('“apple”').waitFor();
+  const now = await readout.textContent();
+  assert.notEqual(now, before);
+  assert.match(now ?? '', /^“apple”.*0\.9988/s);
+  for (const hidden of ['untrusted', 'choose-model'])
+    assert.equal(await page.getByTestId(hidden).isVisible(), false, hidden);
+  assert.equal(await page.evaluate('scrollY'), 0);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('without scripts everything but the panel is there to read', async () => {
+  const { page, faults } = await openFromDisk(realReport, false);
+  const text = await page.locator('body').innerText();
+  for (const word of ['Describe this picture.', 'Four moose, a green apple', '0.9988', 'D11', '--max-new-tokens=64'])
+    assert.ok(text.includes(word), word);
+  assert.equal(await page.locator('#fovea-panel').isVisible(), false);
+  assert.equal(await page.locator('tbody tr').count(), 29 + 12);
+  const broken = await page
+    .locator('img')
+    .evaluateAll(images => images.filter(image => (image as HTMLImageElement).naturalWidth === 0).length);
+  assert.equal(broken, 0);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('on paper the panel is left out and nothing is wider than the sheet', async () => {
+  const { page, faults } = await openFromDisk(realReport);
+  await page.emulateMedia({ media: 'print' });
+  await page.setViewportSize({ width: 680, height: 960 });
+  assert.equal(await page.locator('#fovea-panel').isVisible(), false);
+  assert.equal(await page.locator('h1').isVisible(), true);
+  assert.ok((await page.evaluate<number>('document.documentElement.scrollWidth')) <= 680);
+  const pdf = await page.pdf({ preferCSSPageSize: true });
+  assert.ok((pdf.toString('latin1').match(/\/Type\s*\/Page\b/g) ?? []).length > 0);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('hostile texts and file names stay text, in the page and in its panel', async () => {
+  const { page, faults } = await openFromDisk(hostileReport);
+  assert.match(await page.title(), /^Where <b>model<\/b> .* looked in /);
+  assert.equal(await page.locator('b:not(.panel b), [onerror]').count(), 0);
+  const scripts = await page.locator('script:not([type])').count();
+  assert.equal(scripts, 1);
+  assert.ok((await page.locator('dd').first().textContent())?.includes('</script><script>document.title="owned"'));
+  assert.equal(await page.getByTestId('token').count(), hostileRun.tokens.length);
+  await page.getByTestId('token').nth(3).hover();
+  assert.notEqual(await page.title(), 'owned');
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});

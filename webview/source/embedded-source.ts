@@ -1,0 +1,57 @@
+import { decodeTensor, type EmbeddedRun, type EmbeddedTensor } from '../../trace/embedding.ts';
+import { TraceReader } from '../../trace/reader.ts';
+import type { RunMetadata, TensorName } from '../../trace/schema.ts';
+import { encodeTrace } from '../../trace/writer.ts';
+import type { AxisRange, Slice, TensorShape, TraceSource } from './trace-source.ts';
+
+/** A trace that lies in the document itself, as a report carries it. */
+export class EmbeddedSource implements TraceSource {
+  private constructor(private readonly reader: TraceReader) {}
+
+  /**
+   * Unpacks and validates all of it.
+   * @param textOf the text of the element with this id
+   * @throws TraceError, TypeError for a block that is damaged
+   */
+  static async open(run: EmbeddedRun, textOf: (id: string) => string): Promise<EmbeddedSource> {
+    const unpack = async (tensor: EmbeddedTensor): Promise<[TensorName, { shape: readonly number[] } & Slice]> => {
+      const coded = await inflate(bytesOfBase64(textOf(tensor.block)));
+      return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data: decodeTensor(tensor, coded) }];
+    };
+    const tensors = Object.fromEntries(await Promise.all(run.tensors.map(unpack)));
+    const file = new Uint8Array(await new Blob(encodeTrace(run.metadata, tensors).map(whole)).arrayBuffer());
+    const reader = await TraceReader.open({
+      size: file.length,
+      read: (offset, length) => Promise.resolve(file.slice(offset, offset + length)),
+      close: () => Promise.resolve(),
+    });
+    return new EmbeddedSource(reader);
+  }
+
+  get metadata(): RunMetadata {
+    return this.reader.metadata;
+  }
+
+  get tensors(): Readonly<Partial<Record<TensorName, TensorShape>>> {
+    return this.reader.tensors;
+  }
+
+  slice(tensor: TensorName, ranges: readonly AxisRange[] = []): Promise<Slice> {
+    return this.reader.slice(tensor, ranges);
+  }
+}
+
+/** A Blob takes bytes that own their buffer. */
+const whole = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
+
+function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {
+  const characters = atob(text.trim());
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
+async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
