@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import type { Locator } from 'playwright-core';
+import { encodeTrace } from '../../trace/writer.ts';
+import { smallRun, smallTensors } from '../fixtures/small-run.ts';
 import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { Panel } from './rig/fovea.ts';
 
@@ -200,12 +202,29 @@ test('several runs are deleted at once by the keyboard and come back together', 
   await rows().filter({ hasText: '2 runs' }).waitFor();
 });
 
+const hostile = '[x](command:workbench.action.quit) <img src=x onerror=alert(1)> $(trash) \u202egpj.exe 🦌';
+
+/** What other software may write: without a thumbnail, and with texts that would do something elsewhere. */
+function foreignTrace(): Buffer {
+  const { 'image.thumbnail': _, 'hover.answer_overlay': __, ...tensors } = smallTensors();
+  const { hover: ___, ...run } = smallRun;
+  const image = { ...run.image, name: '../"><script>alert(1)</script>.png', digest: '../../escape' };
+  const metadata = {
+    ...run,
+    image,
+    prompt: { ...run.prompt, question: hostile },
+    answer: hostile,
+    created: 'not a date',
+  };
+  return Buffer.concat(encodeTrace(metadata, tensors));
+}
+
 test('an untrusted workspace lists and opens runs, and offers no analysis', async () => {
   const trace = fs.readFileSync(path.join(fixture.editor.workspace, 'runs/second.fovea'));
   assert.deepEqual(fixture.outsideTraffic(), []);
   await fixture[Symbol.asyncDispose]();
   fixture = await Fixture.start({
-    files: { 'fovea-runs/from-command-line.fovea': trace },
+    files: { 'fovea-runs/from-command-line.fovea': trace, 'fovea-runs/foreign.fovea': foreignTrace() },
     settings: { 'security.workspace.trust.enabled': true },
   });
   const { workbench } = fixture;
@@ -221,7 +240,11 @@ test('an untrusted workspace lists and opens runs, and offers no analysis', asyn
     [],
   );
   assert.equal(await workbench.offersCommand('Fovea: Analyze a Sample'), false);
-  await contextMenu(runRow(), 'Delete');
+  await showsForeignRun();
+  for (const text of [question, '[x]']) {
+    await contextMenu(runRow(text), 'Delete');
+    await runRow(text).waitFor({ state: 'detached' });
+  }
   const welcome = workbench.page.locator('.welcome-view-content').filter({ hasText: 'trusted workspace' });
   await welcome.waitFor();
   assert.equal(await welcome.getByRole('button').count(), 0);
@@ -230,3 +253,19 @@ test('an untrusted workspace lists and opens runs, and offers no analysis', asyn
 test('nothing was sent to or fetched from anywhere but this machine', () => {
   assert.deepEqual(fixture.outsideTraffic(), []);
 });
+
+async function showsForeignRun(): Promise<void> {
+  const { page } = fixture.workbench;
+  const row = runRow('[x]');
+  const shown = hostile.replace('\u202e', '');
+  assert.ok((await row.innerText()).includes(shown), await row.innerText());
+  await rows().filter({ hasText: '../"><script>' }).locator('.codicon-file-media').waitFor();
+  await page.mouse.move(900, 500);
+  await row.hover();
+  const hover = page.locator('.workbench-hover').filter({ hasText: 'Size on disk' });
+  await hover.waitFor();
+  assert.ok((await hover.innerText()).includes(shown), await hover.innerText());
+  assert.equal(await hover.locator('a, img, script, .codicon').count(), 0);
+  await fixture.workbench.screenshot('runs-view-foreign');
+  await page.mouse.move(900, 500);
+}

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile 
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { freeName, isExpired, keptDays, RunTrash } from '../../extension/runs/view/run-trash.ts';
+import { freeName, isExpired, keptDays, RunTrash, sweepTrash } from '../../extension/runs/view/run-trash.ts';
 
 let folder: string;
 let runs: string;
@@ -66,9 +66,9 @@ test('without a trash of the machine, a run is still kept after Undo is gone, an
   const trash = withoutSystemTrash();
   const { deleted } = await trash.delete([await makeRun('a.fovea')]);
   await trash.settle(deleted);
-  await trash.sweep(Date.now() + (keptDays - 1) * 86_400_000);
+  await sweepTrash(own(), Date.now() + (keptDays - 1) * 86_400_000);
   assert.equal(await readFile(deleted[0]!.copy, 'utf8'), 'a.fovea');
-  await trash.sweep(Date.now() + (keptDays + 1) * 86_400_000);
+  await sweepTrash(own(), Date.now() + (keptDays + 1) * 86_400_000);
   assert.deepEqual(await ownEntries(), []);
 });
 

@@ -2,7 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { trusted } from '../../analysis/analysis.ts';
 import type { RunSummary } from '../run-index.ts';
-import { RunsView, type RunsViewServices } from './runs-view.ts';
+import { RunsView, trashFolder, type RunsViewServices } from './runs-view.ts';
 import { describingSamples, nextSample } from './sample.ts';
 
 /** The view of the runs with its commands. */
@@ -25,10 +25,9 @@ export function registerRunsView(
       one(clicked, async run => (await import('./run-commands.ts')).renameRun(run)),
     ),
     vscode.commands.registerCommand('fovea.runs.delete', async (clicked, selected) => {
-      const trashFolder = vscode.Uri.joinPath(globalStorageUri, 'trash');
       await (
         await import('./run-commands.ts')
-      ).deleteRuns(view.chosen(clicked, selected), { trashFolder, refresh, log });
+      ).deleteRuns(view.chosen(clicked, selected), { trashFolder: trashFolder(globalStorageUri), refresh, log });
     }),
     vscode.commands.registerCommand('fovea.runs.reveal', clicked =>
       one(clicked, async run => (await import('./run-commands.ts')).revealRun(run)),

@@ -78,7 +78,6 @@ export async function deleteRuns(
   const { deleted, failed } = await trash.delete(runs.map(({ path }) => path));
   const wereOpen = await closeEditors(deleted.map(({ path }) => path));
   await refresh();
-  await trash.sweep(Date.now());
   for (const { path, inSystemTrash } of deleted)
     log.info(`Deleted ${path}${inSystemTrash ? '' : ' (kept for a while)'}.`);
   const failures = failed.length > 0 ? tellFailures(failed, vscode.l10n.t('could not be deleted'), log) : undefined;

@@ -76,13 +76,6 @@ export class RunTrash {
     }
   }
 
-  /** Removes what was kept long enough. */
-  async sweep(now: number): Promise<void> {
-    for (const name of await namesIn(this.folder)) {
-      if (isExpired(name, now)) await rm(path.join(this.folder, name), { recursive: true, force: true });
-    }
-  }
-
   private async deleteOne(file: string): Promise<DeletedRun> {
     const copy = await this.place('undo', file);
     try {
@@ -108,6 +101,13 @@ export class RunTrash {
     const folder = path.join(this.folder, `${kind}-${Date.now()}-${randomBytes(4).toString('hex')}`);
     await mkdir(folder, { recursive: true });
     return path.join(folder, path.basename(file));
+  }
+}
+
+/** Removes what a trash in this folder has kept long enough. @param now milliseconds since 1970 */
+export async function sweepTrash(folder: string, now: number): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    if (isExpired(name, now)) await rm(path.join(folder, name), { recursive: true, force: true });
   }
 }
 

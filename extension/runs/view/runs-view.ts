@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { background } from '../../background.ts';
 import type { RunSummary } from '../run-index.ts';
 import { groupByImage, totalBytes, type ImageGroup } from './run-groups.ts';
 import type { ImageNode, RunNode, RunsNode } from './run-items.ts';
@@ -7,6 +8,11 @@ import { sizeText } from './run-text.ts';
 import type { Thumbnails } from './thumbnails.ts';
 
 export const runsViewId = 'fovea.runs';
+
+/** For deleted runs. */
+export function trashFolder(globalStorageUri: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(globalStorageUri, 'trash');
+}
 
 export interface RunsViewServices {
   readonly globalStorageUri: vscode.Uri;
@@ -73,6 +79,7 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
           this.changed.fire(undefined);
         }),
       );
+      background(this.sweepTrash(), this.services.log);
     }
     const runs = await index.list();
     this.images = groupByImage(runs).map((group: ImageGroup): ImageNode => ({ kind: 'image', group }));
@@ -91,6 +98,11 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   async resolveTreeItem(item: vscode.TreeItem, node: RunsNode): Promise<vscode.TreeItem> {
     if (node.kind === 'run') item.tooltip = await (await import('./run-items.ts')).runTooltip(node);
     return item;
+  }
+
+  private async sweepTrash(): Promise<void> {
+    const { sweepTrash } = await import('./run-trash.ts');
+    await sweepTrash(trashFolder(this.services.globalStorageUri).fsPath, Date.now());
   }
 
   private async thumbnailFiles(): Promise<Thumbnails> {
