@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { Analysis, trusted } from './analysis/analysis.ts';
 import { RunFolder } from './analysis/run-folder.ts';
 import { TraceEditors } from './editor/trace-editors.ts';
+import { registerHover } from './hover/register.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
@@ -40,6 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
     editors,
     runIndex,
     registerRunsView({ extensionUri, globalStorageUri: context.globalStorageUri, index: runIndex, log }),
+    registerHover({ index: runIndex, log, openTrace }),
     showPipelineStatus(pipeline),
     showPanelStatus(editors),
     vscode.workspace.onDidChangeConfiguration(event => {
@@ -49,9 +51,9 @@ export function activate(context: vscode.ExtensionContext): void {
       analysis.analyzeImage(image, selection),
     ),
     vscode.commands.registerCommand('fovea.askAgain', trace => analysis.askAgain(trace)),
-    vscode.commands.registerCommand('fovea.openTrace', async () => {
+    vscode.commands.registerCommand('fovea.openTrace', async (named: unknown) => {
       const { pickTrace } = await import('./editor/pick-trace.ts');
-      const trace = await pickTrace(runs.location());
+      const trace = named instanceof vscode.Uri ? named : await pickTrace(runs.location());
       if (trace) await openTrace(trace);
     }),
     vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),

@@ -56,6 +56,14 @@ export class Settings {
     return within(this.values.get<unknown>('pipeline.idleMinutes'), 0, 1440, 10);
   }
 
+  get hoverEnabled(): boolean {
+    return this.values.get<unknown>('hover.enabled') !== false;
+  }
+
+  get codeLensEnabled(): boolean {
+    return this.values.get<unknown>('codeLens.enabled') !== false;
+  }
+
   /** @param folder empty for the bundled model */
   async setModelFolder(folder: string): Promise<void> {
     const { target, value } = modelUpdate(this.values.inspect('model.folder'), folder);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { hoverLanguages } from '../../extension/hover/languages.ts';
 import { imageExtensions } from '../../extension/image-files.ts';
 import { devices } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
@@ -120,11 +121,14 @@ test('devices, the trace ending and the editor are the same in manifest and code
   assert.ok(sources.includes(`traceViewType = '${editor.viewType}'`));
 });
 
-test('icons exist, and nothing activates the extension before it is used', () => {
+test('icons exist, and nothing but a language with hovers activates the extension before it is used', () => {
   for (const file of [manifest.icon, ...contributes.languages.flatMap(({ icon }) => Object.values(icon))]) {
     assert.ok(existsSync(path.join(root, file)), file);
   }
-  assert.deepEqual(manifest.activationEvents, []);
+  assert.deepEqual(
+    manifest.activationEvents,
+    hoverLanguages.map(language => `onLanguage:${language}`),
+  );
 });
 
 test('activation loads neither the RPC library nor the trace reader: they are imported on demand', () => {

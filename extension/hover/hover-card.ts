@@ -1,0 +1,111 @@
+/** The card as Markdown, within what VS Code's renderer keeps: `span` with hex colours, `img` with data, links. */
+import type { RunSummary } from '../runs/run-index.ts';
+import { plainText, shortened } from './plain-text.ts';
+import type { AnswerToken, Picture, RunDetails } from './run-details.ts';
+import { shade } from './shade.ts';
+
+export interface CardLink {
+  readonly label: string;
+  /** `command:…` with its arguments encoded. */
+  readonly target: string;
+}
+
+export interface CardOptions {
+  readonly run: RunSummary;
+  readonly details: RunDetails;
+  /** Empty where commands may not be offered. */
+  readonly links: readonly CardLink[];
+  /** Whether the picture itself is shown beside the overlay: not where VS Code's own hover does. */
+  readonly withThumbnail: boolean;
+  /** Language tag for dates and numbers. */
+  readonly locale: string;
+  readonly now: Date;
+  /** Puts `{0}` … into a text in the user's language, like `vscode.l10n.t`. */
+  readonly translate: (text: string, ...values: string[]) => string;
+}
+
+/** Characters. A long card stalls VS Code's renderer; it cuts text off at 100 000. */
+export const cardLimit = 40_000;
+
+/** Over the limit, the thumbnail is dropped first, then the overlay, then the colours. */
+export function hoverCard(options: CardOptions): string {
+  const { details, withThumbnail } = options;
+  const { overlay, thumbnail } = details;
+  const plain = { ...details, answer: [] };
+  const attempts: readonly (readonly [RunDetails, readonly Picture[]])[] = [
+    [details, [...(overlay ? [overlay] : []), ...(thumbnail && (withThumbnail || !overlay) ? [thumbnail] : [])]],
+    [details, overlay ? [overlay] : []],
+    [details, []],
+    [plain, []],
+  ];
+  let card = '';
+  for (const [shown, pictures] of attempts) {
+    card = compose(options, shown, pictures);
+    if (card.length < cardLimit) break;
+  }
+  return card;
+}
+
+function compose(options: CardOptions, details: RunDetails, pictures: readonly Picture[]): string {
+  const { run, links } = options;
+  const parts = [
+    headline(options),
+    `_${plainText(shortened(run.metadata.question.trim(), 300))}_`,
+    details.answer.length > 0 ? shadedAnswer(details, options) : plainText(shortened(run.metadata.answer, 1000)),
+    pictureRow(pictures, options),
+    links.map(({ label, target }) => `[${plainText(label)}](${target})`).join(' &nbsp; '),
+  ];
+  return parts.filter(part => part !== '').join('\n\n');
+}
+
+function headline({ run, locale, now, translate }: CardOptions): string {
+  const { answer, model, method, created } = run.metadata;
+  const title = answer.trim() === '' ? translate('no answer') : shortened(answer.replace(/\s+/g, ' ').trim(), 48);
+  const facts = [
+    shortened(model.name, 60),
+    timeOf(new Date(created), now, locale, translate),
+    method.name === 'none' ? translate('no pruning') : shortened(method.name, 60),
+  ];
+  return `**${plainText(title)}** ${facts.map(plainText).join(', ')}`;
+}
+
+function timeOf(time: Date, now: Date, locale: string, translate: CardOptions['translate']): string {
+  if (Number.isNaN(time.getTime())) return translate('unknown time');
+  const clock = time.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  if (time.toDateString() === now.toDateString()) return translate('today {0}', clock);
+  return `${time.toLocaleDateString(locale, { dateStyle: 'medium' })} ${clock}`;
+}
+
+function shadedAnswer({ answer, leftOut }: RunDetails, { locale, translate }: CardOptions): string {
+  const maximum = Math.max(...answer.map(({ imageShare }) => imageShare));
+  const spans = answer.map((token, index) => span(token, index, maximum)).join('');
+  const rest = leftOut > 0 ? ` … ${translate('{0} more tokens', String(leftOut))}` : '';
+  const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumSignificantDigits: 2 }).format(maximum);
+  const scale = translate('shade: attention on the image, 0 to {0}, mean of layers and heads', percent);
+  return `${spans}${plainText(rest)}\n\n${plainText(scale)}`;
+}
+
+/** The renderer keeps a style only as `color`, then `background-color`, in hex, each with its semicolon. */
+function span({ text, imageShare }: AnswerToken, index: number, maximum: number): string {
+  const { ground, ink } = shade(maximum > 0 ? imageShare / maximum : 0);
+  const shown = plainText(index === 0 ? text.trimStart() : text);
+  return shown === '' ? '' : `<span style="color:${ink};background-color:${ground};">${shown}</span>`;
+}
+
+function pictureRow(pictures: readonly Picture[], { details: { overlay }, locale, translate }: CardOptions): string {
+  if (pictures.length === 0) return '';
+  const images = pictures.map(picture => {
+    const alt = picture === overlay ? translate('Attention of the answer on the image') : translate('The image');
+    return `<img src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${plainText(alt)}">`;
+  });
+  const row = images.join(' ');
+  if (!overlay || !pictures.includes(overlay)) return row;
+  const maximum = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 }).format(overlay.maximum);
+  const scale = translate(
+    'attention of the answer, layer {0}, mean of {1} heads, probability 0 to {2}',
+    `D${overlay.layer}`,
+    String(overlay.modelHeads),
+    maximum,
+  );
+  return `${row}\n\n${plainText(scale)}`;
+}

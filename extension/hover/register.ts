@@ -1,0 +1,115 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { RunIndex } from '../runs/run-index.ts';
+import { Settings } from '../settings/settings.ts';
+import { imageReferenceAt } from './image-references.ts';
+import { hoverLanguages } from './languages.ts';
+import type { ReferencePlace } from './reference-paths.ts';
+
+export interface HoverServices {
+  /** One index for the window; making it loads the reader of traces, so it is asked for late. */
+  readonly index: { get(): Promise<RunIndex> };
+  readonly log: vscode.LogOutputChannel;
+  readonly openTrace: (trace: vscode.Uri) => Promise<void>;
+}
+
+/** A document on a disk that does not answer must not hold up the other hovers. */
+const longestWait = 1_000;
+
+const selector: vscode.DocumentSelector = ['file', 'untitled', 'vscode-notebook-cell'].flatMap(scheme =>
+  hoverLanguages.map(language => ({ scheme, language })),
+);
+
+/** Hovers and CodeLenses on image references. What they need is loaded when the first reference is met. */
+export function registerHover(services: HoverServices): vscode.Disposable {
+  const hovers = once(async () => {
+    const { RunHovers } = await import('./run-hovers.ts');
+    return new RunHovers(await services.index.get(), services.log);
+  });
+  const changed = new vscode.EventEmitter<void>();
+  const lenses = once(async () => {
+    const [{ RunLenses }, index] = await Promise.all([import('./run-lenses.ts'), services.index.get()]);
+    index.onDidChange(() => {
+      changed.fire();
+    });
+    return new RunLenses(index);
+  });
+  return vscode.Disposable.from(
+    changed,
+    vscode.languages.registerHoverProvider(selector, {
+      provideHover: async (document, position, token) => {
+        const asked = performance.now();
+        if (!new Settings(document.uri).hoverEnabled) return undefined;
+        const { text } = document.lineAt(position.line);
+        const reference = imageReferenceAt(text, position.character, document.languageId);
+        if (!reference) return undefined;
+        const work = hovers().then(each => each.show(reference.text, placeOf(document), token));
+        const hover = await withinTime(work, token).catch((error: unknown) => {
+          // The image vanished while it was read, or may not be read: there is nothing to say about it.
+          services.log.debug(`No hover on ${reference.text}: ${String(error)}`);
+        });
+        services.log.debug(`Hover on ${reference.text}: ${(performance.now() - asked).toFixed(1)} ms`);
+        if (!hover) return undefined;
+        hover.range = new vscode.Range(position.line, reference.start, position.line, reference.end);
+        return hover;
+      },
+    }),
+    vscode.languages.registerCodeLensProvider(selector, {
+      onDidChangeCodeLenses: changed.event,
+      provideCodeLenses: async (document, token) => {
+        if (!new Settings(document.uri).codeLensEnabled) return [];
+        return (await lenses()).of(document, placeOf(document), token);
+      },
+    }),
+    vscode.workspace.onDidChangeConfiguration(event => {
+      if (event.affectsConfiguration('fovea.codeLens.enabled')) changed.fire();
+    }),
+    vscode.commands.registerCommand('fovea.showRunsOfImage', async (digest: unknown) => {
+      if (typeof digest !== 'string') return;
+      const { pickRun } = await import('./pick-run.ts');
+      const run = await pickRun(await (await services.index.get()).byImageDigest(digest));
+      if (run) await services.openTrace(run);
+    }),
+  );
+}
+
+function placeOf({ uri, languageId }: vscode.TextDocument): ReferencePlace {
+  const roots = vscode.workspace.workspaceFolders ?? [];
+  return {
+    // A cell's address has the path of its notebook.
+    folder: uri.scheme === 'untitled' ? undefined : path.dirname(uri.fsPath),
+    roots: roots.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath),
+    language: languageId,
+  };
+}
+
+/** What is made at the first call and kept; made again when that failed. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
+
+/** Nothing instead of the result when that comes too late or nobody waits any more. */
+async function withinTime<T>(work: Promise<T>, token: vscode.CancellationToken): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  let listener: vscode.Disposable | undefined;
+  const given = new Promise<undefined>(resolve => {
+    const stop = (): void => {
+      resolve(undefined);
+    };
+    timer = setTimeout(stop, longestWait);
+    listener = token.onCancellationRequested(stop);
+  });
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    clearTimeout(timer);
+    listener?.dispose();
+  }
+}
