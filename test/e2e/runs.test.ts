@@ -193,7 +193,7 @@ test('several runs are deleted at once by the keyboard and come back together', 
     .click({ modifiers: ['Control'] });
   await workbench.page.keyboard.press('Delete');
   // A server has no trash, so that the message must say where the runs are.
-  const message = workbench.notification(/Deleted: 2 runs\. .*keeps it for 30 days in .*trash/);
+  const message = workbench.notification(/Deleted: 2 runs\. .*keeps what was deleted for 30 days in .*trash/);
   await message.waitFor();
   await workbench.screenshot('runs-view-delete');
   assert.deepEqual(fixture.runFiles(), []);

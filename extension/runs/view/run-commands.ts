@@ -88,7 +88,7 @@ export async function deleteRuns(
     const message = deleted.every(({ inSystemTrash }) => inSystemTrash)
       ? vscode.l10n.t('Moved to the trash: {0}.', what)
       : vscode.l10n.t(
-          'Deleted: {0}. This machine has no trash, so Fovea keeps it for {1} days in {2}.',
+          'Deleted: {0}. This machine has no trash; Fovea keeps what was deleted for {1} days in {2}.',
           what,
           keptDays,
           trashFolder.fsPath,
