@@ -100,9 +100,13 @@ Makes a document of one run: question, answer, where every answer token looked, 
 that is needed to run it again. Reads the trace only; no model is needed.
 
   --out, -o FILE       where to; replaced if it exists. Default: the trace's name with the format's ending
-  --format, -f NAME    html. Default: the ending of FILE, else html
+  --format, -f NAME    html, pdf, md, json or csv. Default: the ending of FILE, else html
                        html   one file that opens offline, from disk: readable without scripts, prints well, and with
                               the panel of VS Code over the numbers of the trace
+                       pdf    the same on paper, printed by an installed Chromium, Chrome or Edge (or $CHROMIUM)
+                       md     Markdown, with its pictures in the folder FILE-images beside it
+                       json   the run's description and every number but the attention per patch and head
+                       csv    tokens with probabilities; beside it FILE-masses.csv: every row, layer and head
   --json               print one JSON object: files, bytes, format; or error {code, message, hint}
   --help, -h           this text
 

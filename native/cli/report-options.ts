@@ -10,7 +10,7 @@ export interface ReportOptions {
   readonly json: boolean;
 }
 
-const formatOf: Readonly<Record<string, ReportFormat>> = { '.htm': 'html' };
+const formatOf: Readonly<Record<string, ReportFormat>> = { '.htm': 'html', '.markdown': 'md' };
 
 /** @returns undefined when only help is asked for; @throws FoveaError `usage` */
 export function parseReportOptions(words: readonly string[]): ReportOptions | undefined {

@@ -1,5 +1,6 @@
 /** The static part of the page: everything that is read without scripts and on paper. */
-import { massGroups, type MassGroup } from '../../trace/schema.ts';
+import { massGroups } from '../../trace/schema.ts';
+import { groupNames, groupOrder, visibleToken } from './groups.ts';
 import { heatColour, type EncodedPicture } from './heat-pictures.ts';
 import { isolated, markup, type Markup } from './markup.ts';
 import { percent, probability, tokenProbability } from './numbers.ts';
@@ -7,24 +8,8 @@ import { maximumOf, type ReportPictures } from './report-pictures.ts';
 import type { RunContent } from './run-content.ts';
 import { cautions, runFacts, summaryLine, type Fact } from './run-facts.ts';
 
-const groupNames: Readonly<Record<MassGroup, string>> = {
-  image: 'image',
-  bos: '<s>',
-  system: 'system',
-  question: 'question',
-  generated: 'generated',
-};
-/** From the image outwards, as in the panel. */
-const groupOrder: readonly MassGroup[] = ['image', 'question', 'generated', 'system', 'bos'];
-
 const dataUri = (bytes: Uint8Array, mime = 'image/png'): string =>
   `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`;
-
-/** A token's text with its spaces and line feeds made visible. */
-export function visibleToken(text: string): string {
-  const trimmed = text.replace(/^ +| +$/g, '');
-  return trimmed === '' ? (text === '' ? '∅' : '␣') : trimmed.replaceAll('\n', '⏎').replaceAll('\t', '⇥');
-}
 
 export function opening({ metadata }: RunContent): Markup {
   const answer =

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -113,4 +113,13 @@ test('hostile texts and file names stay text, in the page and in its panel', asy
   assert.notEqual(await page.title(), 'owned');
   assert.deepEqual(faults, []);
   await page.context().close();
+});
+
+test('the PDF has pages, and the texts of the run as text', async () => {
+  const out = `${output}/report.pdf`;
+  await writeReport({ tracePath: realTrace, outPath: out, format: 'pdf' });
+  const pdf = (await readFile(out)).toString('latin1');
+  assert.match(pdf, /^%PDF-/);
+  const pages = (pdf.match(/\/Type\s*\/Page\b/g) ?? []).length;
+  assert.ok(pages >= 2 && pages <= 8, `${pages} pages`);
 });
