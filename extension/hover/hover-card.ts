@@ -27,6 +27,8 @@ export interface CardOptions {
 /** Characters. A long card stalls VS Code's renderer; it cuts text off at 100 000. */
 export const cardLimit = 40_000;
 
+const lineBreak = '  \n';
+
 /** Over the limit, the thumbnail is dropped first, then the overlay, then the colours. */
 export function hoverCard(options: CardOptions): string {
   const { details, withThumbnail } = options;
@@ -48,12 +50,16 @@ export function hoverCard(options: CardOptions): string {
 
 function compose(options: CardOptions, details: RunDetails, pictures: readonly Picture[]): string {
   const { run, links } = options;
-  const parts = [
+  const head = [
     headline(options),
     `_${plainText(shortened(run.metadata.question.trim(), 300))}_`,
-    details.answer.length > 0 ? shadedAnswer(details, options) : plainText(shortened(run.metadata.answer, 1000)),
-    pictureRow(pictures, options),
     links.map(({ label, target }) => `[${plainText(label)}](${target})`).join(' &nbsp; '),
+  ];
+  // VS Code shows the first 250 pixels of a hover; the rest is reached by scrolling.
+  const parts = [
+    head.filter(line => line !== '').join(lineBreak),
+    pictureRow(pictures, options),
+    details.answer.length > 0 ? shadedAnswer(details, options) : plainText(shortened(run.metadata.answer, 1000)),
   ];
   return parts.filter(part => part !== '').join('\n\n');
 }
@@ -82,7 +88,7 @@ function shadedAnswer({ answer, leftOut }: RunDetails, { locale, translate }: Ca
   const rest = leftOut > 0 ? ` … ${translate('{0} more tokens', String(leftOut))}` : '';
   const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumSignificantDigits: 2 }).format(maximum);
   const scale = translate('shade: attention on the image, 0 to {0}, mean of layers and heads', percent);
-  return `${spans}${plainText(rest)}\n\n${plainText(scale)}`;
+  return `${spans}${plainText(rest)}${lineBreak}${plainText(scale)}`;
 }
 
 /** The renderer keeps a style only as `color`, then `background-color`, in hex, each with its semicolon. */
@@ -107,5 +113,5 @@ function pictureRow(pictures: readonly Picture[], { details: { overlay }, locale
     String(overlay.modelHeads),
     maximum,
   );
-  return `${row}\n\n${plainText(scale)}`;
+  return `${row}${lineBreak}${plainText(scale)}`;
 }

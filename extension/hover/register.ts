@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { background } from '../background.ts';
 import type { RunIndex } from '../runs/run-index.ts';
 import { Settings } from '../settings/settings.ts';
 import { imageReferenceAt } from './image-references.ts';
@@ -15,6 +16,8 @@ export interface HoverServices {
 
 /** A document on a disk that does not answer must not hold up the other hovers. */
 const longestWait = 1_000;
+/** Images of a visible document whose cards are read ahead. */
+const mostPrepared = 10;
 
 const selector: vscode.DocumentSelector = ['file', 'untitled', 'vscode-notebook-cell'].flatMap(scheme =>
   hoverLanguages.map(language => ({ scheme, language })),
@@ -22,17 +25,19 @@ const selector: vscode.DocumentSelector = ['file', 'untitled', 'vscode-notebook-
 
 /** Hovers and CodeLenses on image references. What they need is loaded when the first reference is met. */
 export function registerHover(services: HoverServices): vscode.Disposable {
-  const hovers = once(async () => {
-    const { RunHovers } = await import('./run-hovers.ts');
-    return new RunHovers(await services.index.get(), services.log);
-  });
   const changed = new vscode.EventEmitter<void>();
-  const lenses = once(async () => {
-    const [{ RunLenses }, index] = await Promise.all([import('./run-lenses.ts'), services.index.get()]);
+  const parts = once(async () => {
+    const [{ RunHovers }, { RunLenses }, { ImageDigests }, index] = await Promise.all([
+      import('./run-hovers.ts'),
+      import('./run-lenses.ts'),
+      import('./image-digests.ts'),
+      services.index.get(),
+    ]);
     index.onDidChange(() => {
       changed.fire();
     });
-    return new RunLenses(index);
+    const digests = new ImageDigests();
+    return { hovers: new RunHovers(index, digests, services.log), lenses: new RunLenses(index, digests) };
   });
   return vscode.Disposable.from(
     changed,
@@ -43,7 +48,7 @@ export function registerHover(services: HoverServices): vscode.Disposable {
         const { text } = document.lineAt(position.line);
         const reference = imageReferenceAt(text, position.character, document.languageId);
         if (!reference) return undefined;
-        const work = hovers().then(each => each.show(reference.text, placeOf(document), token));
+        const work = parts().then(({ hovers }) => hovers.show(reference.text, placeOf(document), token));
         const hover = await withinTime(work, token).catch((error: unknown) => {
           // The image vanished while it was read, or may not be read: there is nothing to say about it.
           services.log.debug(`No hover on ${reference.text}: ${String(error)}`);
@@ -57,8 +62,15 @@ export function registerHover(services: HoverServices): vscode.Disposable {
     vscode.languages.registerCodeLensProvider(selector, {
       onDidChangeCodeLenses: changed.event,
       provideCodeLenses: async (document, token) => {
-        if (!new Settings(document.uri).codeLensEnabled) return [];
-        return (await lenses()).of(document, placeOf(document), token);
+        const { hoverEnabled, codeLensEnabled } = new Settings(document.uri);
+        if (!hoverEnabled && !codeLensEnabled) return [];
+        const { hovers, lenses } = await parts();
+        const place = placeOf(document);
+        let prepared = 0;
+        const found = await lenses.of(document, place, token, image => {
+          if (hoverEnabled && prepared++ < mostPrepared) background(hovers.prepare(image, place), services.log);
+        });
+        return codeLensEnabled ? found : [];
       },
     }),
     vscode.workspace.onDidChangeConfiguration(event => {

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { RunIndex } from '../runs/run-index.ts';
 import { type CardLink, hoverCard } from './hover-card.ts';
-import { ImageDigests } from './image-digests.ts';
+import type { ImageDigests } from './image-digests.ts';
 import { type ImageRuns, runsOfReference } from './image-runs.ts';
 import type { ReferencePlace } from './reference-paths.ts';
 import { RunDetailsCache } from './run-details.ts';
@@ -10,11 +10,11 @@ const offeredCommands = ['fovea.openTrace', 'fovea.showRunsOfImage', 'fovea.anal
 
 /** Cards for images that were analysed. Reads traces; never runs a model. */
 export class RunHovers {
-  private readonly digests = new ImageDigests();
   private readonly details = new RunDetailsCache();
 
   constructor(
     private readonly index: RunIndex,
+    private readonly digests: ImageDigests,
     private readonly log: vscode.LogOutputChannel,
   ) {}
 
@@ -25,14 +25,19 @@ export class RunHovers {
     return card === undefined || token.isCancellationRequested ? undefined : new vscode.Hover(card);
   }
 
+  /** Reads what a hover on this image will show, so that the first one is as quick as the next. */
+  async prepare(found: ImageRuns, place: ReferencePlace): Promise<void> {
+    await this.newestCard(found, place);
+  }
+
   /** Of the newest run whose trace can still be read. */
   private async newestCard(
     found: ImageRuns,
     place: ReferencePlace,
-    token: vscode.CancellationToken,
+    token?: vscode.CancellationToken,
   ): Promise<vscode.MarkdownString | undefined> {
     for (const run of found.runs) {
-      if (token.isCancellationRequested) return undefined;
+      if (token?.isCancellationRequested) return undefined;
       try {
         const text = hoverCard({
           run,

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { RunIndex } from '../runs/run-index.ts';
-import { ImageDigests } from './image-digests.ts';
+import type { ImageDigests } from './image-digests.ts';
 import { imageReferences } from './image-references.ts';
 import { type ImageRuns, runsOfReference } from './image-runs.ts';
 import type { ReferencePlace } from './reference-paths.ts';
@@ -12,14 +12,17 @@ const mostReferences = 300;
 
 /** "Fovea: 3 runs" above the lines that refer to an image with runs. */
 export class RunLenses {
-  private readonly digests = new ImageDigests();
+  constructor(
+    private readonly index: RunIndex,
+    private readonly digests: ImageDigests,
+  ) {}
 
-  constructor(private readonly index: RunIndex) {}
-
+  /** @param met gets each image with runs, once for each way in which the document refers to it */
   async of(
     document: vscode.TextDocument,
     place: ReferencePlace,
     token: vscode.CancellationToken,
+    met: (found: ImageRuns) => void,
   ): Promise<vscode.CodeLens[]> {
     if ((await this.index.list()).length === 0) return [];
     const lenses: vscode.CodeLens[] = [];
@@ -34,7 +37,9 @@ export class RunLenses {
       for (const reference of imageReferences(text, document.languageId)) {
         if (!known.has(reference.text)) {
           if (known.size >= mostReferences) continue;
-          known.set(reference.text, await this.lookUp(reference.text, place));
+          const found = await this.lookUp(reference.text, place);
+          known.set(reference.text, found);
+          if (found && found.runs.length > 0) met(found);
           if (token.isCancellationRequested) return [];
         }
         const [newest, ...older] = known.get(reference.text)?.runs ?? [];
