@@ -56,6 +56,11 @@ export function activate(context: vscode.ExtensionContext): void {
       const trace = named instanceof vscode.Uri ? named : await pickTrace(runs.location());
       if (trace) await openTrace(trace);
     }),
+    vscode.commands.registerCommand('fovea.exportReport', async (named: unknown) => {
+      const { exportReport } = await import('./report/export-report.ts');
+      const trace = named instanceof vscode.Uri ? named : editors.active?.document.uri;
+      await exportReport({ pipeline, log }, trace);
+    }),
     vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),
     vscode.commands.registerCommand('fovea.chooseModel', async () => {
       if (!trusted()) return;

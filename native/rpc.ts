@@ -60,8 +60,26 @@ export interface PipelineStatus {
   readonly loads: number;
 }
 
+export type ReportFormat = 'html' | 'pdf' | 'md' | 'json' | 'csv';
+export const reportFormats: readonly ReportFormat[] = ['html', 'pdf', 'md', 'json', 'csv'];
+
+export interface ReportRequest {
+  readonly tracePath: string;
+  /** The file, or for several the one they are named after; replaced if it exists. */
+  readonly outPath: string;
+  readonly format: ReportFormat;
+}
+
+export interface ReportResult {
+  /** The one to open comes first. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+}
+
 /** Requests run one after the other; a second one reports `queued` until its turn. Cancellable. */
 export const analyzeRequest = new RequestType<AnalyzeRequest, AnalyzeResult, PipelineError>('fovea/analyze');
+/** Reads a trace and needs no model. Waits for the runs before it. */
+export const reportRequest = new RequestType<ReportRequest, ReportResult, PipelineError>('fovea/report');
 export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
 /** Forgets the loaded model and gives its memory back. */
 export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');

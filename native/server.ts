@@ -9,8 +9,10 @@ import {
   IPCMessageWriter,
   ResponseError,
 } from 'vscode-jsonrpc/node';
+import { TraceError } from '../trace/errors.ts';
 import { Pipeline } from './analysis/pipeline.ts';
 import { FoveaError } from './errors.ts';
+import { writeReport } from './report/write-report.ts';
 import {
   type AnalyzeRequest,
   analyzeRequest,
@@ -19,6 +21,7 @@ import {
   type PipelineError,
   type PipelineStatus,
   releaseRequest,
+  reportRequest,
   type StageProgress,
   stageProgress,
   statusRequest,
@@ -86,6 +89,10 @@ function serve(): void {
 
   /** What the other side may know: a message, a code and a hint; the stack goes to the log. */
   const asResponseError = (error: unknown): ResponseError<PipelineError> => {
+    if (error instanceof TraceError) {
+      const hint = 'A file that was copied only in part looks like this. Open another trace.';
+      return new ResponseError<PipelineError>(requestFailed, error.message, { code: 'disk', hint });
+    }
     if (error instanceof FoveaError) {
       return new ResponseError(requestFailed, error.message, { code: error.code, hint: error.hint });
     }
@@ -105,6 +112,10 @@ function serve(): void {
     };
 
   connection.onRequest(analyzeRequest, answering(analyze));
+  connection.onRequest(
+    reportRequest,
+    answering(request => queue.run(() => writeReport(request))),
+  );
   connection.onRequest(statusRequest, status);
   connection.onRequest(
     releaseRequest,

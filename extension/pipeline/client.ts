@@ -1,4 +1,11 @@
-import type { AnalyzeRequest, AnalyzeResult, PipelineStatus, StageProgress } from '../../native/rpc.ts';
+import type {
+  AnalyzeRequest,
+  AnalyzeResult,
+  PipelineStatus,
+  ReportRequest,
+  ReportResult,
+  StageProgress,
+} from '../../native/rpc.ts';
 import { CancelGrace } from './cancel-grace.ts';
 import type { Clock } from './clock.ts';
 import { CrashGuard } from './crash-guard.ts';
@@ -79,6 +86,30 @@ export class PipelineClient {
     if (!endTurn) return { kind: 'cancelled' };
     try {
       return await this.run(request, onProgress, stop);
+    } finally {
+      endTurn();
+      this.stopWhenIdle();
+    }
+  }
+
+  /**
+   * Writes a report after the runs asked for before it.
+   * @returns undefined when the pipeline was stopped meanwhile
+   * @throws PipelineFailure
+   */
+  async report(request: ReportRequest): Promise<ReportResult | undefined> {
+    this.forgetIdleStop?.();
+    const endTurn = await this.turns.take(this.disposed.signal);
+    if (!endTurn) return undefined;
+    try {
+      const child = await this.running();
+      const first = await Promise.race([child.report(request), child.ended]);
+      if (!('stderrTail' in first)) {
+        this.becomeIdle(child);
+        return first;
+      }
+      if (child.killed) return undefined;
+      throw crashed(first);
     } finally {
       endTurn();
       this.stopWhenIdle();

@@ -10,12 +10,15 @@ import {
 import {
   analyzeRequest,
   logNotification,
+  reportRequest,
   stageProgress,
   statusRequest,
   type AnalyzeRequest,
   type AnalyzeResult,
   type PipelineError,
   type PipelineStatus,
+  type ReportRequest,
+  type ReportResult,
   type StageProgress,
 } from '../../native/rpc.ts';
 import type { PipelineLog } from './client.ts';
@@ -95,6 +98,15 @@ export class PipelineProcess {
       signal.removeEventListener('abort', cancel);
       progress.dispose();
       cancellation.dispose();
+    }
+  }
+
+  /** @throws PipelineFailure of kind `reported` */
+  async report(request: ReportRequest): Promise<ReportResult> {
+    try {
+      return await this.connection.sendRequest(reportRequest, request);
+    } catch (error) {
+      throw failureFrom(error);
     }
   }
 

@@ -3,10 +3,10 @@ import { extname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { traceExtension } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
-import { reportFormats, type ReportFormat, type ReportOrder } from '../report/write-report.ts';
+import { reportFormats, type ReportFormat, type ReportRequest } from '../rpc.ts';
 
 export interface ReportOptions {
-  readonly order: ReportOrder;
+  readonly order: ReportRequest;
   readonly json: boolean;
 }
 

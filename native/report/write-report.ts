@@ -5,6 +5,7 @@ import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
+import type { ReportFormat, ReportRequest, ReportResult } from '../rpc.ts';
 import { packRun } from './embedded-trace.ts';
 import { renderHtml } from './html-report.ts';
 import { renderMarkdown } from './markdown-report.ts';
@@ -14,27 +15,11 @@ import { printPdf } from './print-pdf.ts';
 import { drawPictures } from './report-pictures.ts';
 import { readContent, type RunContent } from './run-content.ts';
 
-export const reportFormats = ['html', 'pdf', 'md', 'json', 'csv'] as const;
-export type ReportFormat = (typeof reportFormats)[number];
-
 /** Characters of a whole HTML report that a usual run stays under with exact numbers. */
 const usualReport = 4_900_000;
 
-export interface ReportOrder {
-  readonly tracePath: string;
-  /** The file, or for several the one they are named after; replaced if it exists. */
-  readonly outPath: string;
-  readonly format: ReportFormat;
-}
-
-export interface WrittenReport {
-  /** The one to open comes first. */
-  readonly files: readonly string[];
-  readonly bytes: number;
-}
-
 /** @throws FoveaError `disk`, TraceError */
-export async function writeReport(order: ReportOrder): Promise<WrittenReport> {
+export async function writeReport(order: ReportRequest): Promise<ReportResult> {
   const [tracePath, outPath] = [resolve(order.tracePath), resolve(order.outPath)];
   if (extname(outPath) === traceExtension)
     throw new FoveaError('usage', `${outPath} would be a trace.`, `Name a file that ends in .${order.format}.`);
@@ -56,7 +41,7 @@ interface Job {
   readonly outPath: string;
 }
 
-const writers: Readonly<Record<ReportFormat, (job: Job) => Promise<WrittenReport>>> = {
+const writers: Readonly<Record<ReportFormat, (job: Job) => Promise<ReportResult>>> = {
   async html({ trace, outPath, ...job }) {
     const parts = { ...job, pictures: await drawPictures(job.content), assets: await readPageAssets() };
     const withoutRun = renderHtml(parts).length + parts.assets.script.length;
@@ -100,7 +85,7 @@ export async function openForReport(path: string): Promise<TraceReader> {
 /** Each under another name first, so that a failure leaves no half file. @throws FoveaError `disk` */
 async function writeAll(
   files: readonly (readonly [path: string, content: string | Uint8Array])[],
-): Promise<WrittenReport> {
+): Promise<ReportResult> {
   let bytes = 0;
   for (const [path, content] of files) {
     const partial = `${path}.partial`;
