@@ -4,11 +4,13 @@ import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { interpolateMagma } from 'd3';
 import { cardLimit, hoverCard, type CardOptions } from '../../extension/hover/hover-card.ts';
 import { firstFile, ImageDigests } from '../../extension/hover/image-digests.ts';
 import { runsOfReference } from '../../extension/hover/image-runs.ts';
 import { plainText, shortened } from '../../extension/hover/plain-text.ts';
 import { readRunDetails, type RunDetails } from '../../extension/hover/run-details.ts';
+import { shade } from '../../extension/hover/shade.ts';
 import { RunIndex, type RunSummary } from '../../extension/runs/run-index.ts';
 import { writeTraceFile } from '../../trace/file.ts';
 import { toHalf } from '../../trace/half.ts';
@@ -267,4 +269,24 @@ test('a file of 300 MB is not read', async () => {
   await writeFile(path, '');
   await truncate(path, 300_000_000);
   assert.equal(await firstFile([path]), undefined);
+});
+
+test('shades are magma as d3 draws it, and text on them has a contrast of 4.5', () => {
+  const channels = (hex: string): number[] => [1, 3, 5].map(start => Number.parseInt(hex.slice(start, start + 2), 16));
+  const luminance = (hex: string): number => {
+    const [red, green, blue] = channels(hex).map(value => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    }) as [number, number, number];
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  for (let t = 0; t <= 1; t += 1 / 256) {
+    const { ground, ink } = shade(t);
+    const expected = channels(interpolateMagma(t));
+    const miss = Math.max(...channels(ground).map((value, channel) => Math.abs(value - expected[channel]!)));
+    assert.ok(miss <= 4, `${t}: ${ground} misses ${interpolateMagma(t)} by ${miss}`);
+    const [low, high] = [luminance(ground), luminance(ink)].sort((a, b) => a - b) as [number, number];
+    assert.ok((high + 0.05) / (low + 0.05) >= 4.5, `${t}: ${ink} on ${ground}`);
+  }
+  assert.deepEqual(shade(NaN), shade(0));
 });
