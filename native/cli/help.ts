@@ -6,7 +6,7 @@ export const versionText = `fovea ${version}`;
 
 const exitCodeText = `Exit codes
   0    done
-  1    something unexpected
+  1    something unexpected; of reproduce, also: the runs disagree
   2    the command line was not understood
   3    the image or the question cannot be used
   4    the model's files are missing, damaged, or of an unknown kind
@@ -23,6 +23,7 @@ Usage
   fovea analyze IMAGE QUESTION [options]   run the model, show the answer and a map, write a trace
   fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
   fovea report TRACE [options]             make a document of a run that opens anywhere
+  fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
   fovea COMMAND --help                     everything about a command
   fovea --version
 
@@ -116,6 +117,24 @@ image's path and the model's folder, so that it can be run again: look at "How i
 Examples
   fovea report fovea-runs/photo-20260131-120000.fovea
   fovea report run.fovea --out figures/apple.html
+
+${exitCodeText}
+`;
+
+export const reproduceHelp = `Usage
+  fovea reproduce RUN [options]
+
+Runs a run again from its own description and says whether the tokens agree exactly, and how far the log-probabilities
+are apart (they disagree above 0.01). RUN is a trace (*.fovea) or a report of it (html or json). Nothing is written. Image and model must be the
+same: their digests are compared before anything is run.
+
+  --image, -i FILE   where the image is now. Default: where it was
+  --model, -m DIR    where the model is now. Default: where it was
+  --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
+                     largestAlternativeDifference, before, now, changes; or error {code, message, hint}
+  --help, -h         this text
+
+The exit code is 0 when tokens and numbers agree and 1 when they do not.
 
 ${exitCodeText}
 `;

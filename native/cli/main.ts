@@ -7,6 +7,7 @@ import { mainHelp, versionText } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { jsonFailure } from './json-result.ts';
 import { reportCommand } from './report-command.ts';
+import { reproduceCommand } from './reproduce-command.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
 
 type Command = (words: readonly string[], context: CommandContext) => Promise<number>;
@@ -15,6 +16,7 @@ const commands: Readonly<Record<string, Command>> = {
   analyze: analyzeCommand,
   inspect: inspectCommand,
   report: reportCommand,
+  reproduce: reproduceCommand,
 };
 
 async function run(words: readonly string[], context: CommandContext): Promise<number> {

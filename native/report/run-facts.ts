@@ -57,7 +57,7 @@ export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
       label: 'Model',
       value: `${model.name}, ${model.architecture}, ${count(model.parameters)} parameters, stored as ${model.storedPrecision}`,
     },
-    { label: 'Model digest', value: model.digest, kind: 'code' },
+    { label: 'Model digest', value: `${model.digest} (SHA-256 of configuration and weight headers)`, kind: 'code' },
     {
       label: 'Model shape',
       value:

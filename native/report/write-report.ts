@@ -1,7 +1,6 @@
 /** Composition root of a report: from a trace on disk to files on disk. */
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
-import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
@@ -10,6 +9,7 @@ import { packRun } from './embedded-trace.ts';
 import { renderHtml } from './html-report.ts';
 import { renderMarkdown } from './markdown-report.ts';
 import { massesCsv, renderJson, tokensCsv } from './number-report.ts';
+import { openForReport } from './open-trace.ts';
 import { readPageAssets } from './page-assets.ts';
 import { printPdf } from './print-pdf.ts';
 import { drawPictures } from './report-pictures.ts';
@@ -69,18 +69,6 @@ const writers: Readonly<Record<ReportFormat, (job: Job) => Promise<ReportResult>
 };
 
 const withoutEnding = (path: string): string => path.slice(0, path.length - extname(path).length);
-
-/** @throws FoveaError `disk` when there is no such file */
-export async function openForReport(path: string): Promise<TraceReader> {
-  try {
-    return await openTraceFile(path);
-  } catch (error) {
-    const code = error instanceof Error && 'syscall' in error && 'code' in error ? String(error.code) : undefined;
-    if (code === undefined) throw error;
-    const problem = { ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'you may not read it' }[code];
-    throw new FoveaError('disk', `${path} cannot be opened: ${problem ?? code}.`, 'Check the path.', { cause: error });
-  }
-}
 
 /** Each under another name first, so that a failure leaves no half file. @throws FoveaError `disk` */
 async function writeAll(

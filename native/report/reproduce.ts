@@ -1,0 +1,159 @@
+/** Runs a run again from its description, and compares the two. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline as streamPipeline } from 'node:stream/promises';
+import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
+
+import { Pipeline } from '../analysis/pipeline.ts';
+import { openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { FoveaError } from '../errors.ts';
+import { bundledModelFolder } from '../models.ts';
+import { devices, type StageProgress } from '../rpc.ts';
+
+export interface ReproduceOptions {
+  /** Where the image and the model are now, if not where they were. */
+  readonly imagePath: string | undefined;
+  readonly modelFolder: string | undefined;
+  readonly signal: AbortSignal;
+  readonly progress: (progress: StageProgress) => void;
+}
+
+export interface Comparison {
+  /** Whether prompt and answer have the same token ids, in the same order and number. */
+  readonly tokensAgree: boolean;
+  /** Whether the log-probabilities of the same tokens are no farther apart than other arithmetic explains. */
+  readonly numbersAgree: boolean;
+  /** Index among the generated tokens of the first that differs. */
+  readonly firstDifference?: number;
+  /** Generated tokens before it, or all; log-probabilities are compared of these. */
+  readonly compared: number;
+  /** Largest absolute differences of natural logarithms: of the tokens' own, and of the alternatives in both lists. */
+  readonly largestLogprobDifference: number;
+  readonly largestAlternativeDifference: number;
+}
+
+export interface Reproduction extends Comparison {
+  readonly before: string;
+  readonly now: string;
+  /** What is not as it was and may explain a difference: "engine: ONNX Runtime 1.30.0, was 1.29.0". */
+  readonly changes: readonly string[];
+}
+
+/** In natural logarithms: float32 on another processor differs by 1e-4 or so, other weights by much more. */
+const explained = 0.01;
+
+/** @throws FoveaError; `image-unreadable` and `checkpoint-missing` also for an image or model that is another one */
+export async function reproduce(metadata: RunMetadata, options: ReproduceOptions): Promise<Reproduction> {
+  if (metadata.method.name !== 'none')
+    throw new FoveaError('usage', `The run used the method "${metadata.method.name}", which cannot be run again yet.`);
+  const generated = metadata.tokens.length - metadata.promptTokens;
+  if (generated === 0)
+    throw new FoveaError('usage', 'The run has no answer that could be compared.', 'Name another run.');
+  const { device, threads } = metadata.engine;
+  const known = devices.find(one => one === device);
+  if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
+  const imagePath = await sameImage(metadata, options.imagePath);
+  const modelFolder = await sameModel(metadata, options.modelFolder);
+  const pipeline = new Pipeline();
+  try {
+    const analysis = await pipeline.analyze(
+      {
+        imagePath,
+        modelFolder,
+        question: metadata.prompt.question,
+        // Nothing is written there: the run is not traced.
+        tracePath: 'reproduced.fovea',
+        // Of a cancelled run, only what was answered can be compared.
+        maxNewTokens: metadata.status.state === 'cancelled' ? generated : metadata.generation.maxNewTokens,
+        sampling: metadata.generation.sampling,
+        device: known,
+        threads,
+        progressToken: '',
+      },
+      { traced: false, signal: options.signal, progress: options.progress },
+    );
+    if (analysis.state === 'cancelled')
+      throw new FoveaError('cancelled', 'Cancelled before the runs could be compared.');
+    return {
+      before: metadata.answer,
+      now: analysis.metadata.answer,
+      ...compareRuns(metadata, analysis.metadata),
+      changes: changedSurroundings(metadata, analysis.metadata),
+    };
+  } finally {
+    await pipeline.release();
+  }
+}
+
+type Tokens = Pick<RunMetadata, 'tokens' | 'promptTokens' | 'status'>;
+
+export function compareRuns(before: Tokens, now: Tokens): Comparison {
+  const samePrompt =
+    before.promptTokens === now.promptTokens &&
+    before.tokens.slice(0, before.promptTokens).every(({ id }, index) => id === now.tokens[index]!.id);
+  const [first, second] = [before.tokens.slice(before.promptTokens), now.tokens.slice(now.promptTokens)];
+  const length = before.status.state === 'cancelled' ? first.length : Math.max(first.length, second.length);
+  let same = 0;
+  while (same < length && first[same] && first[same]?.id === second[same]?.id) same++;
+  let [own, others] = [0, 0];
+  for (let i = 0; i < same; i++) {
+    own = Math.max(own, Math.abs((first[i]!.logprob ?? 0) - (second[i]!.logprob ?? 0)));
+    others = Math.max(others, alternativeDifference(first[i]!, second[i]!));
+  }
+  return {
+    tokensAgree: samePrompt && same === length,
+    numbersAgree: Math.max(own, others) <= explained,
+    ...(same < length && { firstDifference: same }),
+    compared: same,
+    largestLogprobDifference: own,
+    largestAlternativeDifference: others,
+  };
+}
+
+function alternativeDifference({ alternatives = [] }: TraceToken, other: TraceToken): number {
+  const now = new Map(other.alternatives?.map(({ id, logprob }) => [id, logprob]));
+  const differences = alternatives.map(({ id, logprob }) => Math.abs(logprob - (now.get(id) ?? logprob)));
+  return Math.max(0, ...differences);
+}
+
+function changedSurroundings(before: RunMetadata, now: RunMetadata): string[] {
+  const facts = (run: RunMetadata): [string, string][] => [
+    ['Fovea', run.producer.version],
+    ['engine', `${run.engine.name} ${run.engine.version}`],
+    ['hardware', run.engine.hardware],
+    ['arithmetic', run.engine.arithmetic],
+    ['threads', String(run.engine.threads)],
+  ];
+  const then = new Map(facts(before));
+  return facts(now)
+    .filter(([name, value]) => then.get(name) !== value)
+    .map(([name, value]) => `${name}: ${value}, was ${then.get(name) ?? 'unknown'}`);
+}
+
+async function sameImage({ image }: RunMetadata, named: string | undefined): Promise<string> {
+  const hint = 'With --image FILE, name the image as it was.';
+  const path = named ?? image.path;
+  if (path === undefined)
+    throw new FoveaError('image-unreadable', `The run does not say where ${image.name} is.`, hint);
+  const hash = createHash('sha256');
+  try {
+    await streamPipeline(createReadStream(path), hash);
+  } catch (error) {
+    throw new FoveaError('image-unreadable', `The image ${path} cannot be read.`, hint, { cause: error });
+  }
+  const digest = hash.digest('hex');
+  if (digest === image.digest) return path;
+  const message = `${path} is not the image of the run: its SHA-256 is ${digest}, and was ${image.digest}.`;
+  throw new FoveaError('image-unreadable', message, hint);
+}
+
+async function sameModel({ model }: RunMetadata, named: string | undefined): Promise<string> {
+  const folder = named ?? (model.bundled ? bundledModelFolder() : model.folder);
+  const { digest } = await openCheckpoint(folder);
+  if (digest === model.digest) return folder;
+  throw new FoveaError(
+    'checkpoint-missing',
+    `${folder} is not the model of the run: its digest is ${digest}, and was ${model.digest}.`,
+    'With --model DIR, name the folder of the model as it was.',
+  );
+}
