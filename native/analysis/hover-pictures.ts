@@ -99,16 +99,20 @@ function cellAt(pixel: number, start: number, length: number, cells: number): nu
   return cell >= 0 && cell < cells ? cell : undefined;
 }
 
-function magma(t: number): Rgb {
-  const hex = interpolateMagma(Math.min(1, t));
+/** One colour a step of 8 bits: 40 000 pixels are painted. */
+const magmaSteps: readonly Rgb[] = Array.from({ length: 256 }, (_, step) => {
+  const hex = interpolateMagma(step / 255);
   const channel = (start: number): number => Number.parseInt(hex.slice(start, start + 2), 16);
   return [channel(1), channel(3), channel(5)];
-}
+});
+
+const magma = (t: number): Rgb => magmaSteps[Math.round(255 * Math.min(1, t))]!;
 
 async function encodeWebp({ rgb, width, height }: RgbImage, largest: number): Promise<Uint8Array> {
   for (const quality of webpQualities) {
     const bytes = await sharp(rgb, { raw: { width, height, channels: 3 } })
-      .webp({ quality, smartSubsample: true })
+      // Little effort: a kilobyte more, three times as fast, and the user is waiting.
+      .webp({ quality, effort: 1 })
       .toBuffer();
     if (bytes.length <= largest) return new Uint8Array(bytes);
   }

@@ -121,7 +121,8 @@ export class Pipeline {
       progress?.({ stage: 'write', done: 0, total: 1 });
       const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length) };
       const { hover, tensors: pictures } = await makeHoverPictures(image, metadata, recorded);
-      if (hover) metadata = { ...metadata, hover };
+      const ms = { ...metadata.ms, total: performance.now() - started };
+      metadata = { ...metadata, ms, ...(hover && { hover }) };
       traceBytes = await this.write(tracePath, metadata, { ...recorded, ...pictures });
       progress?.({ stage: 'write', done: 1, total: 1 });
     }
