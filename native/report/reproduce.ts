@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline as streamPipeline } from 'node:stream/promises';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
-
 import { Pipeline } from '../analysis/pipeline.ts';
 import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { FoveaError } from '../errors.ts';
