@@ -44,7 +44,15 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
   ]);
   assert.deepEqual(
     files.filter(name => name.startsWith('dist/')),
-    ['dist/cli.cjs', 'dist/extension.cjs', 'dist/server.cjs', 'dist/webview/main.css', 'dist/webview/main.js'],
+    [
+      'dist/cli.cjs',
+      'dist/extension.cjs',
+      'dist/server.cjs',
+      'dist/webview/main.css',
+      'dist/webview/main.js',
+      'dist/webview/report.css',
+      'dist/webview/report.js',
+    ],
   );
 });
 
