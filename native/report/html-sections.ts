@@ -5,7 +5,7 @@ import { heatColour, type EncodedPicture } from './heat-pictures.ts';
 import { isolated, markup, type Markup } from './markup.ts';
 import { percent, probability, tokenProbability } from './numbers.ts';
 import { maximumOf, type ReportPictures } from './report-pictures.ts';
-import type { RunContent } from './run-content.ts';
+import type { AnswerAttention, RunContent } from './run-content.ts';
 import { cautions, runFacts, summaryLine, type Fact } from './run-facts.ts';
 
 const dataUri = (bytes: Uint8Array, mime = 'image/png'): string =>
@@ -51,7 +51,7 @@ export function attentionFigure(content: RunContent, pictures: ReportPictures | 
       /><span>D${layer}</span><span>max ${probability(maximumOf(answer.maps[layer]!))}</span>
     </div> `;
   });
-  const words = answer.answerTokens === 1 ? 'the one answer token' : `${answer.answerTokens} answer tokens`;
+  const words = answerWords(answer);
   const description = `Attention of the answer, decoder layer ${answer.layer}, mean of ${heads} heads and ${words}, on the image: 0 to ${probability(maximum)}, peak at row ${Math.floor(peak / grid.columns)}, column ${peak % grid.columns}`;
   return markup`<section>
     <h2>1&ensp;Where it looked: the whole answer</h2>
@@ -67,7 +67,7 @@ export function attentionFigure(content: RunContent, pictures: ReportPictures | 
         </figcaption>
       </figure>
       <figure>
-        <div class="tiles">${tiles}</div>
+        <div class="layer-maps">${tiles}</div>
         <figcaption>
           The same mean in all ${answer.maps.length} decoder layers, each map to its own maximum (probability per
           patch). Dark is high.
@@ -76,6 +76,9 @@ export function attentionFigure(content: RunContent, pictures: ReportPictures | 
     </div>
   </section>`;
 }
+
+const answerWords = ({ answerTokens }: AnswerAttention): string =>
+  answerTokens === 1 ? 'the one answer token' : `${answerTokens} answer tokens`;
 
 function still({ bytes, mime, width, height }: EncodedPicture, description: string): Markup {
   return markup`<img
@@ -127,7 +130,7 @@ export function tokenTable(content: RunContent, pictures: ReportPictures | undef
             <td>${bar(Math.exp(logprob))}</td>`;
     return markup`<tr>
       <td class="number">${index + 1}</td>
-      <td class="token">${isolated(visibleToken(text))}</td>
+      <td class="word">${isolated(visibleToken(text))}</td>
       ${chance}
       <td>${thumb}</td>
       <td class="number">${percent(imageShare)}</td>
@@ -191,7 +194,7 @@ export function massTable(content: RunContent): Markup {
     <h2>3&ensp;What every layer read from</h2>
     <p class="note">
       Share of the attention of the rows that predict the answer, mean of ${metadata.model.decoder.heads} heads and
-      ${answer.answerTokens} answer tokens. “System” is everything that the chat template adds around the question.
+      ${answerWords(answer)}. “System” is everything that the chat template adds around the question.
     </p>
     <table>
       <thead>

@@ -58,8 +58,7 @@ export function inline(text: string): string {
     .replace(/[\\`*_[\]#|~@$]|:(?=\/\/)|(?<=www)\./gi, '\\$&')
     .replace(/^\s*[-+=]|(?<=^\s*\d+)[.)]/g, '\\$&')
     .replace(/\s*\n\s*/g, ' ⏎ ')
-    .replace(/[\t ]+/g, ' ')
-    .replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+    .replace(/[\t ]+/g, ' ');
 }
 
 function figures({ answer, metadata, masses }: RunContent, place: (name: string) => string): string[] {

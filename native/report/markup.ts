@@ -14,7 +14,13 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Control characters are shown as their pictures (U+2400 …): a parser would drop or replace them. */
+/** Embeddings, overrides and isolates; marks stay, which right-to-left text needs. */
+const directions = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * Control characters are shown as their pictures (U+2400 …): a parser would drop or replace them. So are characters that
+ * override the direction of what follows, by their codes: a name would seem to be another one.
+ */
 export function escapeHtml(text: string): string {
   return (
     text
@@ -25,6 +31,7 @@ export function escapeHtml(text: string): string {
         const code = character.charCodeAt(0);
         return code === 0x7f ? '\u2421' : String.fromCharCode(0x2400 + code);
       })
+      .replace(directions, character => `[U+${character.charCodeAt(0).toString(16).toUpperCase()}]`)
   );
 }
 

@@ -15,6 +15,8 @@ import { readContent } from '../../native/report/run-content.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { decodeTensor, fromSteps, joinPlanes, splitPlanes, toSteps } from '../../trace/embedding.ts';
 import { openTraceFile } from '../../trace/file.ts';
+import { EmbeddedSource } from '../../webview/source/embedded-source.ts';
+import { floatsOf } from '../../webview/source/floats.ts';
 import { hostileRun, hostileTexts, writeHostileTrace } from '../fixtures/hostile-run.ts';
 
 let folder = '';
@@ -36,7 +38,7 @@ test('markup escapes what is put into it, and keeps markup', () => {
 });
 
 test('control characters and halves of characters are shown instead of being lost', () => {
-  assert.equal(escapeHtml('a\0\u001b\u007f\ud83d'), 'a\u2400\u241b\u2421\ufffd');
+  assert.equal(escapeHtml('a\0\u001b\u007f\ud83d\u202e'), 'a\u2400\u241b\u2421\ufffd[U+202E]');
   assert.equal(plainLine('a\u202eb\u2066\nc'), 'ab c');
 });
 
@@ -102,6 +104,39 @@ test('where there is little room, attention to the image is rounded and nothing 
       packed.run.tensors.filter(({ coding }) => coding === 'steps').map(({ name }) => name),
       ['decoder.attention_to_image'],
     );
+  } finally {
+    await reader.close();
+  }
+});
+
+test('the page reads from its own blocks what the trace has, to the precision that it states', async () => {
+  const reader = await openTraceFile(trace);
+  try {
+    for (const room of [Infinity, 0]) {
+      const { run, blocks } = await packRun(reader, room);
+      const source = await EmbeddedSource.open(run, id => blocks.find(block => block.id === id)?.base64 ?? '');
+      assert.deepEqual(source.tensors, reader.tensors);
+      const ranges = [
+        [1, 3],
+        [1, 2],
+        [0, 2],
+        [2, 5],
+      ] as const;
+      const [shown, recorded] = [
+        await source.slice('decoder.attention_to_image', ranges),
+        await reader.slice('decoder.attention_to_image', ranges),
+      ];
+      assert.deepEqual(shown.shape, [2, 1, 2, 3]);
+      if (room > 0) assert.deepEqual(shown.data, recorded.data);
+      // The largest value is 95 / 1024; half a step of it, and as much again for rounding to half precision.
+      const expected = floatsOf(recorded);
+      floatsOf(shown).forEach((value, i) => {
+        assert.ok(Math.abs(value - expected[i]!) <= 95 / 1024 / 255);
+      });
+      assert.deepEqual(await source.slice('decoder.attention_mass'), await reader.slice('decoder.attention_mass'));
+    }
+    const { run } = await packRun(reader, Infinity);
+    await assert.rejects(EmbeddedSource.open(run, () => 'AAAA'));
   } finally {
     await reader.close();
   }
