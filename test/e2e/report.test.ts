@@ -22,10 +22,15 @@ test('Export Report writes the run that is open as one web page, and says so', a
   await Panel.visible(workbench);
   await idle(workbench);
   await workbench.command('Fovea: Export Report…');
-  const target = path.join(editor.workspace, 'exported.html');
-  await workbench.answerQuickInput(target);
-  await workbench.notification('exported.html is written').waitFor({ timeout: 30_000 });
-  const page = fs.readFileSync(target, 'utf8');
+  // The save dialog proposes the trace's name a moment after it opens; what is proposed is taken.
+  await workbench.page.waitForFunction(
+    `[...document.querySelectorAll('.quick-input-widget input')].some(input => input.value.endsWith('.html'))`,
+  );
+  await workbench.page.keyboard.press('Enter');
+  await workbench.notification('.html is written').waitFor({ timeout: 30_000 });
+  const name = fs.readdirSync(editor.workspace).find(file => file.endsWith('.html')) ?? '';
+  assert.ok(name.startsWith('scene-04-'), `written as ${name}`);
+  const page = fs.readFileSync(path.join(editor.workspace, name), 'utf8');
   assert.match(page, /^<!DOCTYPE html>/);
   assert.ok(page.includes('Four moose, a green apple') && page.includes('id="fovea-run"'));
   assert.ok(page.length < 5e6);
