@@ -35,6 +35,12 @@ function storage(...names: string[]): string {
   return path.join(fixture.editor.workspace, '../data/User/globalStorage/fovea.fovea', ...names);
 }
 
+/** The list and the tabs follow a change a moment later: waits until there are `count`. */
+async function counts(elements: Locator, count: number): Promise<void> {
+  if (count > 0) await elements.nth(count - 1).waitFor();
+  await elements.nth(count).waitFor({ state: 'detached' });
+}
+
 async function closeTabs(): Promise<void> {
   const tabs = fixture.workbench.page.locator('.tabs-container .tab');
   while ((await tabs.count()) > 0) await tabs.first().click({ button: 'middle' });
@@ -57,6 +63,7 @@ test('the empty view says what it is for and offers the sample and the first com
   await workbench.command('View: Show Fovea');
   const welcome = workbench.page.locator('.welcome-view-content').filter({ hasText: 'vision-language model' });
   await welcome.waitFor();
+  await counts(welcome.getByRole('button'), 2);
   assert.deepEqual(await welcome.getByRole('button').allInnerTexts(), ['Analyze a Sample', 'Analyze Image…']);
   await workbench.screenshot('runs-view-empty');
 });
@@ -67,11 +74,14 @@ test('"Analyze a Sample" asks nothing and ends in a panel and a run in the view,
   const panel = await Panel.visible(workbench);
   assert.match(await panel.answer(), /moose/);
   await runRow().waitFor();
-  assert.equal(await rows().count(), 2);
+  await counts(rows(), 2);
   const labels = await rows().evaluateAll(nodes => nodes.map(node => node.getAttribute('aria-label') ?? ''));
   assert.match(labels[0] ?? '', /^Image scene-04\.png, 1 run, [\d.]+ MB/);
   assert.match(labels[1] ?? '', /^Run: Describe this picture\. Answer: .*moose.* MB/);
-  assert.match(await workbench.page.locator(`${view} .composite.title`).innerText(), /Fovea: Runs · [\d.]+ MB/i);
+  await workbench.page
+    .locator(`${view} .composite.title`)
+    .filter({ hasText: /Fovea: Runs · [\d.]+ MB/i })
+    .waitFor();
 });
 
 test('the image is shown by its thumbnail, which comes out of the trace', async () => {
@@ -134,7 +144,7 @@ test('a run of the command line in fovea-runs appears by itself, under the same 
   fs.mkdirSync(folder);
   fs.copyFileSync(path.join(fixture.editor.workspace, 'runs', run), path.join(folder, 'copied.fovea'));
   await rows().filter({ hasText: '2 runs' }).waitFor();
-  assert.equal(await rows().count(), 3);
+  await counts(rows(), 3);
   fs.rmSync(folder, { recursive: true });
   await rows().filter({ hasText: '1 run ·' }).waitFor();
 });
@@ -158,7 +168,7 @@ test('Rename refuses a bad name and one that is taken, renames the file, and the
   assert.deepEqual(fixture.runFiles(), ['moose in a kitchen.fovea', 'taken.fovea']);
   fs.rmSync(path.join(runs, 'taken.fovea'));
   await workbench.tab('moose in a kitchen.fovea').waitFor();
-  assert.equal(await workbench.page.locator('.tabs-container .tab').count(), 1);
+  await counts(workbench.page.locator('.tabs-container .tab'), 1);
   assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
   await runRow().waitFor();
 });
@@ -171,13 +181,13 @@ test('Delete takes the run away and closes its editor; Undo brings both back', a
   await message.waitFor();
   assert.deepEqual(fixture.runFiles(), []);
   await workbench.page.locator('.welcome-view-content').filter({ hasText: 'vision-language model' }).waitFor();
-  assert.equal(await workbench.page.locator('.tabs-container .tab').count(), 0);
+  await counts(workbench.page.locator('.tabs-container .tab'), 0);
   await message.getByRole('button', { name: 'Undo' }).click();
   await runRow().waitFor();
   assert.deepEqual(fixture.runFiles(), ['moose in a kitchen.fovea']);
   assert.ok(before.equals(fs.readFileSync(path.join(fixture.editor.workspace, 'runs/moose in a kitchen.fovea'))));
   assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
-  assert.deepEqual(fs.readdirSync(storage('trash')), []);
+  await eventually(() => fs.readdirSync(storage('trash')).length === 0, 'the trash to be empty');
 });
 
 test('several runs are deleted at once by the keyboard and come back together', async () => {
