@@ -110,7 +110,7 @@ test('while a page is read the old picture stays and the legend says what is rea
   });
 });
 
-test('a hover is answered within the frame, measured by the panel itself', async () => {
+test('every answer to a pointer is measured by the panel itself, for the bench to read', async () => {
   await fixture.withPanel(realTrace, {}, async panel => {
     await panel.page.waitForTimeout(1500);
     const generated = fixture.metadata.tokens.flatMap((one, i) => (one.role === 'generated' ? [i] : []));
