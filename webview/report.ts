@@ -5,6 +5,7 @@ import './style/strip.css';
 import './style/image.css';
 import './style/canvas.css';
 import './style/axis.css';
+import './style/report-theme.css';
 import './style/report.css';
 import { embeddedRunId, type EmbeddedRun } from '../trace/embedding.ts';
 import { registerControls } from './controls.ts';
