@@ -148,6 +148,7 @@ function printSizes(target, vsix) {
   const parts = [
     'dist',
     'media/models',
+    'media/questions',
     'media/samples',
     'node_modules/onnxruntime-node',
     'node_modules/@img',

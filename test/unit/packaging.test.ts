@@ -32,6 +32,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     'dist',
     'media/icons',
     'media/models',
+    'media/questions',
     'media/samples',
     'node_modules/@img',
     'node_modules/detect-libc',
