@@ -3,6 +3,10 @@
  * A trace is a safetensors file; `RunMetadata` is JSON under the key `fovea` of its `__metadata__`.
  */
 
+import { fateTensorSpecs } from './fate-tensors.ts';
+import { firstScore, type TokenReduction } from './fates.ts';
+import type { Axis, TensorSpec } from './tensor-spec.ts';
+
 export const schemaVersion = 1;
 export const traceExtension = '.fovea';
 /** The key of `__metadata__` that holds the run as JSON, and the value of "format" beside it. */
@@ -61,6 +65,8 @@ export interface ModelDescription {
     readonly layers: number;
     readonly heads: number;
     readonly hiddenSize: number;
+    /** Width of the MLP; absent where the producer did not say. */
+    readonly intermediateSize?: number;
     /** Indices of the layers whose output the projector reads, 0-based; the embedding is -1. */
     readonly featureLayers: readonly number[];
     readonly selectStrategy: 'default' | 'full';
@@ -71,6 +77,8 @@ export interface ModelDescription {
     readonly keyValueHeads: number;
     readonly headSize: number;
     readonly hiddenSize: number;
+    /** Width of the gated MLP; absent where the producer did not say. */
+    readonly intermediateSize?: number;
     readonly vocabularySize: number;
   };
 }
@@ -109,6 +117,25 @@ export type Sampling =
   | { readonly mode: 'greedy' }
   | { readonly mode: 'sample'; readonly temperature: number; readonly topP: number; readonly seed: number };
 
+export type ParameterValue = number | string | boolean | readonly number[];
+
+/** The token method of a run; "none" runs all visual tokens. */
+export interface MethodDescription {
+  readonly name: string;
+  /** For the reader, e.g. "MustDrop"; absent for "none". */
+  readonly title?: string;
+  /** Whether it ran as the official code behaves or as the publication says, where they differ. */
+  readonly variant?: 'code' | 'paper';
+  /** All parameters with the values that ran. */
+  readonly parameters: Readonly<Record<string, ParameterValue>>;
+  /** A budget that was asked for, in visual tokens, and by which count it was met: entering or leaving, mean over layers. */
+  readonly budget?: { readonly asked: number; readonly reached: number; readonly counted: 'entering' | 'leaving' };
+  /** What the reader should know of how it ran, e.g. that thresholds were searched for. */
+  readonly notes?: readonly string[];
+  /** The module of the user's own method, and the sha256 of its text, hex. */
+  readonly module?: { readonly path: string; readonly digest: string };
+}
+
 export interface RunMetadata {
   readonly schema: number;
   readonly id: string;
@@ -126,8 +153,9 @@ export interface RunMetadata {
     readonly arithmetic: string;
   };
   readonly model: ModelDescription;
-  /** The token-reduction method; "none" runs all visual tokens. */
-  readonly method: { readonly name: string; readonly parameters: Readonly<Record<string, number | string | boolean>> };
+  readonly method: MethodDescription;
+  /** What the method did to the visual tokens; absent where the producer did not say. */
+  readonly reduction?: TokenReduction;
   readonly image: ImageDescription;
   readonly prompt: { readonly question: string; readonly text: string; readonly templateSource: string };
   readonly generation: {
@@ -162,34 +190,7 @@ export interface HoverDescription {
 /** The longest side of `image.thumbnail` and `hover.answer_overlay`, in pixels; the other one keeps the proportions. */
 export const thumbnailSide = 200;
 
-export type TraceDtype = 'F32' | 'F16' | 'I32' | 'U8';
-/** A symbolic axis of a tensor; its length follows from the metadata, except `bytes`. */
-export type Axis =
-  | 'visionLayers'
-  | 'visionHeads'
-  | 'patches'
-  | 'rows'
-  | 'layers'
-  | 'heads'
-  | 'visualTokens'
-  | 'tokens'
-  | 'groups'
-  | 'inputHeight'
-  | 'inputWidth'
-  | 'channels'
-  | 'bytes';
-
-export interface TensorSpec {
-  readonly dtypes: readonly TraceDtype[];
-  readonly axes: readonly Axis[];
-  readonly required: boolean;
-  readonly unit: string;
-  readonly meaning: string;
-  /** Whether values are probabilities, so that validation may check their range. */
-  readonly probability: boolean;
-  /** The most bytes that the tensor may have, where its size does not follow from the metadata. */
-  readonly largest?: number;
-}
+export type { Axis, TensorSpec, TraceDtype } from './tensor-spec.ts';
 
 /**
  * A *row* is one run query of the decoder: row r belongs to `tokens[r]`, which predicts `tokens[r + 1]`. The last
@@ -279,6 +280,7 @@ export const tensorSpecs = {
     unit: 'probability',
     meaning: 'Attention summed over image, bos, system, question, generated; sums to 1',
   },
+  ...fateTensorSpecs,
 } as const satisfies Record<string, TensorSpec>;
 
 export type TensorName = keyof typeof tensorSpecs;
@@ -317,6 +319,10 @@ export function axisLength(axis: Axis, metadata: RunMetadata): number | undefine
       return image.input.width;
     case 'channels':
       return 3;
+    case 'stages':
+      return metadata.reduction?.stages.length ?? 0;
+    case 'scores':
+      return metadata.reduction ? firstScore(metadata.reduction.stages, metadata.reduction.stages.length) : 0;
     case 'bytes':
       return undefined;
   }

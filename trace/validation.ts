@@ -1,4 +1,5 @@
 import { TraceError } from './errors.ts';
+import { checkReduction } from './reduction-validation.ts';
 import { isRecord, type TensorEntry } from './safetensors.ts';
 import {
   axisLength,
@@ -44,6 +45,7 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   for (const [path, check] of checkedFields) check(valueAt(run, path), path);
   checkTokens(run as unknown as RunMetadata);
   checkHover(run as unknown as RunMetadata);
+  checkReduction(run as unknown as RunMetadata, fail);
 }
 
 const largestModelSize = 10_000;

@@ -1,0 +1,51 @@
+/**
+ * Multiply-accumulates (MACs) and bytes of a run. Publications print MACs as "FLOPs"; nothing here is multiplied by 2.
+ */
+
+/**
+ * MACs of one decoder layer over n tokens. F2, of the FastV paper (section 4.2): 4nd² + 2n²d + 2ndm, as for an MLP of two matrices.
+ * F3, of SparseVLM's code and right for Llama's gated MLP: 4nd² + 2n²d + 3ndm.
+ */
+export type MacFormula = 'F2' | 'F3';
+export const macFormulas: readonly MacFormula[] = ['F2', 'F3'];
+export const macFormulaText: Readonly<Record<MacFormula, string>> = {
+  F2: '4nd² + 2n²d + 2ndm',
+  F3: '4nd² + 2n²d + 3ndm',
+};
+
+/** Sizes of a decoder layer; the formulas take attention as wide as the hidden states and no grouped heads. */
+export interface LayerSize {
+  /** d */
+  readonly hiddenSize: number;
+  /** m */
+  readonly intermediateSize: number;
+}
+
+const mlpMatrices: Readonly<Record<MacFormula, number>> = { F2: 2, F3: 3 };
+
+/** One layer in prefill. @param tokens n, entering the layer, text included */
+export function prefillMacs(formula: MacFormula, tokens: number, { hiddenSize, intermediateSize }: LayerSize): number {
+  return (
+    4 * tokens * hiddenSize ** 2 +
+    2 * tokens ** 2 * hiddenSize +
+    mlpMatrices[formula] * tokens * hiddenSize * intermediateSize
+  );
+}
+
+/** One layer, one new token that reads `cached` entries, itself included. */
+export function decodeMacs(formula: MacFormula, cached: number, { hiddenSize, intermediateSize }: LayerSize): number {
+  return 4 * hiddenSize ** 2 + 2 * cached * hiddenSize + mlpMatrices[formula] * hiddenSize * intermediateSize;
+}
+
+/** One CLIP layer over n tokens, CLS included: four projections, attention, two MLP matrices. */
+export function visionMacs(tokens: number, size: LayerSize): number {
+  return prefillMacs('F2', tokens, size);
+}
+
+/** Bytes of one position's keys and values in one layer. */
+export function keyValueBytes(
+  { keyValueHeads, headSize }: { readonly keyValueHeads: number; readonly headSize: number },
+  elementBytes: number,
+): number {
+  return 2 * keyValueHeads * headSize * elementBytes;
+}
