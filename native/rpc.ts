@@ -64,7 +64,8 @@ export type ReportFormat = 'html' | 'pdf' | 'md' | 'json' | 'csv';
 export const reportFormats: readonly ReportFormat[] = ['html', 'pdf', 'md', 'json', 'csv'];
 
 export interface ReportRequest {
-  readonly tracePath: string;
+  /** One trace, several to compare, or whatever else a kind of report is made of; their order is kept. */
+  readonly sources: readonly string[];
   /** The file, or for several the one they are named after; replaced if it exists. */
   readonly outPath: string;
   readonly format: ReportFormat;
@@ -78,7 +79,7 @@ export interface ReportResult {
 
 /** Requests run one after the other; a second one reports `queued` until its turn. Cancellable. */
 export const analyzeRequest = new RequestType<AnalyzeRequest, AnalyzeResult, PipelineError>('fovea/analyze');
-/** Reads a trace and needs no model. Waits for the runs before it. */
+/** Reads traces and needs no model. Waits for the runs before it. Cancellable. */
 export const reportRequest = new RequestType<ReportRequest, ReportResult, PipelineError>('fovea/report');
 export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
 /** Forgets the loaded model and gives its memory back. */

@@ -21,7 +21,9 @@ import {
   type PipelineError,
   type PipelineStatus,
   releaseRequest,
+  type ReportRequest,
   reportRequest,
+  type ReportResult,
   type StageProgress,
   stageProgress,
   statusRequest,
@@ -30,6 +32,22 @@ import { RunQueue } from './run-queue.ts';
 
 /** "RequestFailed" of the language server protocol: understood, and failed for a reason that the data tells. */
 const requestFailed = -32803;
+
+/** A signal that follows the token, with what the other side is told. */
+function abortOf(token: CancellationToken, message: string): { readonly signal: AbortSignal; dispose(): void } {
+  const abort = new AbortController();
+  const cancel = (): void => {
+    abort.abort(new FoveaError('cancelled', message, 'Run it again when you like.'));
+  };
+  const listener = token.onCancellationRequested(cancel);
+  if (token.isCancellationRequested) cancel();
+  return {
+    signal: abort.signal,
+    dispose: () => {
+      listener.dispose();
+    },
+  };
+}
 
 function serve(): void {
   const connection = createMessageConnection(new IPCMessageReader(process), new IPCMessageWriter(process));
@@ -49,12 +67,7 @@ function serve(): void {
   };
 
   const analyze = async (request: AnalyzeRequest, token: CancellationToken): Promise<AnalyzeResult> => {
-    const abort = new AbortController();
-    const cancelled = new FoveaError('cancelled', 'The run was cancelled.', 'Run it again when you like.');
-    const listener = token.onCancellationRequested(() => {
-      abort.abort(cancelled);
-    });
-    if (token.isCancellationRequested) abort.abort(cancelled);
+    const abort = abortOf(token, 'The run was cancelled.');
     const progress = (value: StageProgress): void => {
       connection.sendProgress(stageProgress, request.progressToken, value).catch(leaveOnClosedChannel);
     };
@@ -70,7 +83,16 @@ function serve(): void {
       log('info', `${basename(request.imagePath)}: ${result.state}, ${(metadata.ms.total / 1000).toFixed(2)} s`);
       return result;
     } finally {
-      listener.dispose();
+      abort.dispose();
+    }
+  };
+
+  const report = async (request: ReportRequest, token: CancellationToken): Promise<ReportResult> => {
+    const abort = abortOf(token, 'The report was cancelled.');
+    try {
+      return await queue.run(() => writeReport(request, abort.signal), abort.signal);
+    } finally {
+      abort.dispose();
     }
   };
 
@@ -112,10 +134,7 @@ function serve(): void {
     };
 
   connection.onRequest(analyzeRequest, answering(analyze));
-  connection.onRequest(
-    reportRequest,
-    answering(request => queue.run(() => writeReport(request))),
-  );
+  connection.onRequest(reportRequest, answering(report));
   connection.onRequest(statusRequest, status);
   connection.onRequest(
     releaseRequest,

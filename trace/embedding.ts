@@ -6,8 +6,8 @@ import { fromHalf, toHalf } from './half.ts';
 import type { RunMetadata, TensorName, TraceDtype } from './schema.ts';
 import { bytesOf } from './writer.ts';
 
-/** The document element that holds an `EmbeddedRun` as JSON. */
-export const embeddedRunId = 'fovea-run';
+/** The document element that holds an `EmbeddedRun` as JSON: the first run of the document, or one after it. */
+export const embeddedRunId = (index = 0): string => (index === 0 ? 'fovea-run' : `fovea-run-${index + 1}`);
 
 /**
  * `planes`: exact; all first bytes of the elements, then all second ones, because exponents compress well together.
@@ -25,13 +25,15 @@ export interface EmbeddedTensor {
 }
 
 export interface EmbeddedRun {
+  /** What the reader of a document with several runs chooses it by. */
+  readonly name?: string;
   readonly metadata: RunMetadata;
   /** Empty where the run was too large to be embedded. */
   readonly tensors: readonly EmbeddedTensor[];
 }
 
 const steps = 255;
-export const elementBytes: Readonly<Record<TraceDtype, number>> = { F64: 8, F32: 4, F16: 2, I32: 4, U8: 1 };
+export const elementBytes: Readonly<Record<TraceDtype, number>> = { F32: 4, F16: 2, I32: 4, U8: 1 };
 
 export function splitPlanes(data: Uint8Array, width: number): Uint8Array {
   const count = data.length / width;

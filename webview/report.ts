@@ -1,4 +1,4 @@
-/** The script of an exported report: the panel, over the run that the page carries. The page is complete without it. */
+/** The script of an exported report: the panel, over the runs that the page carries. The page is complete without it. */
 import './style/tokens.css';
 import './style/frame.css';
 import './style/strip.css';
@@ -9,6 +9,7 @@ import './style/report-theme.css';
 import './style/report.css';
 import { embeddedRunId, type EmbeddedRun } from '../trace/embedding.ts';
 import { registerControls } from './controls.ts';
+import { element } from './element.ts';
 import type { Host } from './host.ts';
 import { Panel } from './panel.ts';
 import { EmbeddedSource } from './source/embedded-source.ts';
@@ -23,26 +24,79 @@ const noEditor: Host = {
 
 const textOf = (id: string): string => document.getElementById(id)?.textContent ?? '';
 
-async function open(place: HTMLElement): Promise<void> {
-  const run = JSON.parse(textOf(embeddedRunId)) as EmbeddedRun;
-  if (run.tensors.length === 0) return;
-  registerControls();
-  const panel = await Panel.open(await EmbeddedSource.open(run, textOf), noEditor, false);
-  const top = window.scrollY;
-  place.hidden = false;
-  place.append(panel.element);
-  panel.start();
-  // The strip brings its token into sight, which on opening a page is not what the reader asked for.
-  window.scrollTo(0, top);
+function embeddedRuns(): EmbeddedRun[] {
+  const runs: EmbeddedRun[] = [];
+  for (let text = textOf(embeddedRunId()); text !== ''; text = textOf(embeddedRunId(runs.length)))
+    runs.push(JSON.parse(text) as EmbeddedRun);
+  return runs.filter(({ tensors }) => tensors.length > 0);
+}
+
+/** One panel at a time: of several runs, the reader chooses which. */
+class ReportPanel {
+  private readonly room = element('div');
+  private readonly buttons: readonly HTMLButtonElement[];
+  private panel: Panel | undefined;
+  private opening = 0;
+
+  constructor(
+    private readonly place: HTMLElement,
+    private readonly runs: readonly EmbeddedRun[],
+  ) {
+    this.buttons = runs.map((run, index) => {
+      const text = run.name ?? String(index + 1);
+      const button = element('button', { type: 'button', role: 'radio', 'data-testid': `run-${index}` }, text);
+      button.addEventListener('click', () => {
+        this.show(index).catch((error: unknown) => {
+          this.fail(error);
+        });
+      });
+      return button;
+    });
+  }
+
+  async open(): Promise<void> {
+    if (this.runs.length === 0) return;
+    registerControls();
+    if (this.runs.length > 1)
+      this.place.append(
+        element('div', { class: 'run-choice', role: 'radiogroup', 'aria-label': 'Run that is shown' }, ...this.buttons),
+      );
+    this.place.append(this.room);
+    await this.show(0);
+  }
+
+  fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const text = `The interactive part cannot be shown here: ${message}. The figures below are complete; a current Chrome, Edge, Firefox or Safari shows both.`;
+    this.place.hidden = false;
+    this.place.replaceChildren(element('p', { class: 'report-problem' }, text));
+  }
+
+  private async show(index: number): Promise<void> {
+    const turn = ++this.opening;
+    const panel = await Panel.open(await EmbeddedSource.open(this.runs[index]!, textOf), noEditor, false);
+    if (turn !== this.opening) {
+      panel.dispose();
+      return;
+    }
+    this.panel?.dispose();
+    this.panel = panel;
+    this.buttons.forEach((button, at) => {
+      button.setAttribute('aria-checked', String(at === index));
+    });
+    const top = window.scrollY;
+    this.place.hidden = false;
+    this.room.append(panel.element);
+    panel.start();
+    // The strip brings its token into sight, which on opening a page is not what the reader asked for.
+    window.scrollTo(0, top);
+  }
 }
 
 const place = document.getElementById('fovea-panel');
-if (place)
-  open(place).catch((error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const line = document.createElement('p');
-    line.className = 'report-problem';
-    line.textContent = `The interactive part cannot be shown here: ${message}. The figures below are complete; a current Chrome, Edge, Firefox or Safari shows both.`;
-    place.hidden = false;
-    place.replaceChildren(line);
+if (place) {
+  const panel = new ReportPanel(place, embeddedRuns());
+  panel.open().catch((error: unknown) => {
+    panel.fail(error);
   });
+}

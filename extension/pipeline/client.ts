@@ -94,22 +94,27 @@ export class PipelineClient {
 
   /**
    * Writes a report after the runs asked for before it.
-   * @returns undefined when the pipeline was stopped meanwhile
+   * @param signal aborted to cancel
+   * @returns undefined when it was cancelled, or the pipeline was stopped meanwhile
    * @throws PipelineFailure
    */
-  async report(request: ReportRequest): Promise<ReportResult | undefined> {
+  async report(request: ReportRequest, signal?: AbortSignal): Promise<ReportResult | undefined> {
+    const stop = signal ? AbortSignal.any([signal, this.disposed.signal]) : this.disposed.signal;
     this.forgetIdleStop?.();
-    const endTurn = await this.turns.take(this.disposed.signal);
+    const endTurn = await this.turns.take(stop);
     if (!endTurn) return undefined;
     try {
       const child = await this.running();
-      const first = await Promise.race([child.report(request), child.ended]);
+      const first = await Promise.race([child.report(request, stop), child.ended]);
       if (!('stderrTail' in first)) {
         this.becomeIdle(child);
         return first;
       }
       if (child.killed) return undefined;
       throw crashed(first);
+    } catch (error) {
+      if (stop.aborted && isCancelled(error)) return undefined;
+      throw error;
     } finally {
       endTurn();
       this.stopWhenIdle();
@@ -160,9 +165,7 @@ export class PipelineClient {
       return first.state === 'cancelled' ? { kind: 'cancelled', result: first } : { kind: 'finished', result: first };
     } catch (error) {
       this.becomeIdle(child);
-      if (error instanceof PipelineFailure && error.detail.kind === 'reported' && error.detail.code === 'cancelled') {
-        return { kind: 'cancelled' };
-      }
+      if (isCancelled(error)) return { kind: 'cancelled' };
       throw error;
     } finally {
       grace.dispose();
@@ -238,6 +241,9 @@ export class PipelineClient {
     for (const listener of this.stateListeners) listener(state);
   }
 }
+
+const isCancelled = (error: unknown): boolean =>
+  error instanceof PipelineFailure && error.detail.kind === 'reported' && error.detail.code === 'cancelled';
 
 /** VS Code closes the log when it disposes the extension, before the last words of a killed process arrive. */
 function untilAborted(log: PipelineLog, signal: AbortSignal): PipelineLog {

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { CancellationTokenSource, ResponseError } from 'vscode-jsonrpc';
+import { type CancellationToken, CancellationTokenSource, ResponseError } from 'vscode-jsonrpc';
 import {
   createMessageConnection,
   IPCMessageReader,
@@ -83,31 +83,17 @@ export class PipelineProcess {
     onProgress: (progress: StageProgress) => void,
     signal: AbortSignal,
   ): Promise<AnalyzeResult> {
-    const cancellation = new CancellationTokenSource();
-    const cancel = (): void => {
-      cancellation.cancel();
-    };
     const progress = this.connection.onProgress(stageProgress, request.progressToken, onProgress);
-    signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
     try {
-      return await this.connection.sendRequest(analyzeRequest, request, cancellation.token);
-    } catch (error) {
-      throw failureFrom(error);
+      return await cancellable(signal, token => this.connection.sendRequest(analyzeRequest, request, token));
     } finally {
-      signal.removeEventListener('abort', cancel);
       progress.dispose();
-      cancellation.dispose();
     }
   }
 
-  /** @throws PipelineFailure of kind `reported` */
-  async report(request: ReportRequest): Promise<ReportResult> {
-    try {
-      return await this.connection.sendRequest(reportRequest, request);
-    } catch (error) {
-      throw failureFrom(error);
-    }
+  /** @throws PipelineFailure of kind `reported`, also with code `cancelled` */
+  report(request: ReportRequest, signal: AbortSignal): Promise<ReportResult> {
+    return cancellable(signal, token => this.connection.sendRequest(reportRequest, request, token));
   }
 
   status(): Promise<PipelineStatus> {
@@ -147,6 +133,27 @@ export class PipelineProcess {
         if (this.child.pid === undefined) end(null, null);
       });
     });
+  }
+}
+
+/** @throws PipelineFailure of kind `reported` */
+async function cancellable<Result>(
+  signal: AbortSignal,
+  send: (token: CancellationToken) => Promise<Result>,
+): Promise<Result> {
+  const cancellation = new CancellationTokenSource();
+  const cancel = (): void => {
+    cancellation.cancel();
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
+  try {
+    return await send(cancellation.token);
+  } catch (error) {
+    throw failureFrom(error);
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    cancellation.dispose();
   }
 }
 

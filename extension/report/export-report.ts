@@ -32,7 +32,7 @@ export async function exportReport({ pipeline, log }: ReportServices, trace: vsc
       cancellable: false,
     };
     const written = await vscode.window.withProgress(progress, () =>
-      pipeline.report({ tracePath: trace.fsPath, outPath: target.fsPath, format }),
+      pipeline.report({ sources: [trace.fsPath], outPath: target.fsPath, format }),
     );
     if (!written) return;
     log.info(`Report: ${written.files.join(', ')} (${written.bytes} bytes)`);

@@ -22,7 +22,7 @@ answer looked, for every layer and head.
 Usage
   fovea analyze IMAGE QUESTION [options]   run the model, show the answer and a map, write a trace
   fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
-  fovea report TRACE [options]             make a document of a run that opens anywhere
+  fovea report TRACE … [options]           make a document of a run, or of several compared, that opens anywhere
   fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
   fovea COMMAND --help                     everything about a command
   fovea --version
@@ -96,27 +96,31 @@ ${exitCodeText}
 
 export const reportHelp = `Usage
   fovea report TRACE [options]
+  fovea report TRACE TRACE … [options]
 
 Makes a document of one run: question, answer, where every answer token looked, what every layer read from, and all
-that is needed to run it again. Reads the trace only; no model is needed.
+that is needed to run it again. Of several runs (2 to 8) it makes a comparison: answers token by token, where each looked
+on one scale, what each kept and cost, and what was done differently. Reads the traces only; no model is needed.
 
-  --out, -o FILE       where to; replaced if it exists. Default: the trace's name with the format's ending
+  --out, -o FILE       where to; replaced if it exists. Default: the first trace's name with the format's ending
   --format, -f NAME    html, pdf, md, json or csv. Default: the ending of FILE, else html
                        html   one file that opens offline, from disk: readable without scripts, prints well, and with
                               the panel of VS Code over the numbers of the trace
                        pdf    the same on paper, printed by an installed Chromium, Chrome or Edge (or $CHROMIUM)
                        md     Markdown, with its pictures in the folder FILE-images beside it
                        json   the run's description and every number but the attention per patch and head
-                       csv    tokens with probabilities; beside it FILE-masses.csv: every row, layer and head
+                       csv    of a run: tokens with probabilities, and FILE-masses.csv with every row, layer and head;
+                              of a comparison: costs, and FILE-tokens.csv with the aligned tokens
   --json               print one JSON object: files, bytes, format; or error {code, message, hint}
   --help, -h           this text
 
-A report covers one run; there are none yet of comparisons, evaluations or traffic between processors. It names the
-image's path and the model's folder, so that it can be run again: look at "How it was made" before you pass it on.
+A report names the image's path and the model's folder, so that it can be run again: look at "How it was made" before
+you pass it on.
 
 Examples
   fovea report fovea-runs/photo-20260131-120000.fovea
   fovea report run.fovea --out figures/apple.html
+  fovea report plain.fovea mustdrop.fovea --out comparison.pdf
 
 ${exitCodeText}
 `;
@@ -130,6 +134,7 @@ same: their digests are compared before anything is run.
 
   --image, -i FILE   where the image is now. Default: where it was
   --model, -m DIR    where the model is now. Default: where it was
+  --run N            which run of a report of several, counted from 1
   --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
                      largestAlternativeDifference, before, now, changes; or error {code, message, hint}
   --help, -h         this text

@@ -25,13 +25,13 @@ export function parseReportOptions(words: readonly string[]): ReportOptions | un
     },
   });
   if (values.help) return undefined;
-  const [tracePath, more] = positionals;
-  if (tracePath === undefined)
-    throw new FoveaError('usage', 'No trace is named.', 'For example: fovea report run.fovea');
-  if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one trace.');
+  const [first] = positionals;
+  if (first === undefined) throw new FoveaError('usage', 'No trace is named.', 'For example: fovea report run.fovea');
   const format = chooseFormat(values.format, values.out);
-  const stem = extname(tracePath) === traceExtension ? tracePath.slice(0, -traceExtension.length) : tracePath;
-  return { order: { tracePath, outPath: values.out ?? `${stem}.${format}`, format }, json: values.json ?? false };
+  const stem = extname(first) === traceExtension ? first.slice(0, -traceExtension.length) : first;
+  const several = positionals.length > 1 ? '-comparison' : '';
+  const outPath = values.out ?? `${stem}${several}.${format}`;
+  return { order: { sources: positionals, outPath, format }, json: values.json ?? false };
 }
 
 function chooseFormat(named: string | undefined, out: string | undefined): ReportFormat {

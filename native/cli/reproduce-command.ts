@@ -17,6 +17,7 @@ export async function reproduceCommand(words: readonly string[], context: Comman
     options: {
       image: { type: 'string', short: 'i' },
       model: { type: 'string', short: 'm' },
+      run: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -28,7 +29,10 @@ export async function reproduceCommand(words: readonly string[], context: Comman
   const [path, more] = positionals;
   if (path === undefined) throw new FoveaError('usage', 'No run is named.', 'For example: fovea reproduce run.fovea');
   if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one run.');
-  const metadata = await readSavedRun(path);
+  const which = values.run === undefined ? undefined : Number(values.run);
+  if (which !== undefined && !(Number.isSafeInteger(which) && which > 0))
+    throw new FoveaError('usage', `--run ${printable(values.run!)} is no number.`, 'The first run is 1.');
+  const metadata = await readSavedRun(path, which);
   const line = new ProgressLine(context.stderr, new TextStyle(colourDepth(context.stderr, context.environment) > 1));
   let result: Reproduction;
   try {

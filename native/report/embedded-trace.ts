@@ -28,19 +28,22 @@ export interface PackedRun {
 
 const large: TensorName = 'decoder.attention_to_image';
 
-/** @param room characters that the blocks may take before attention is rounded */
-export async function packRun(trace: TraceReader, room: number): Promise<PackedRun> {
+/**
+ * @param room characters that the blocks may take before attention is rounded
+ * @param block what the ids of its elements start with, for a document that holds several runs
+ */
+export async function packRun(trace: TraceReader, room: number, block = 'fovea'): Promise<PackedRun> {
   const nothing: PackedRun = { run: { metadata: trace.metadata, tensors: [] }, blocks: [], precision: 'none' };
   const shape = trace.tensors[large]?.shape ?? [];
   if (shape.reduce((product, size) => product * size, 2) > largestAttention) return nothing;
   const rest: PackedTensor[] = [];
   for (const name of tensorNames) {
-    if (name !== large && trace.tensors[name]) rest.push(await packTensor(trace, name, 'planes'));
+    if (name !== large && trace.tensors[name]) rest.push(await packTensor(trace, name, 'planes', block));
   }
   const size = (packed: readonly PackedTensor[]): number => packed.reduce((sum, { base64 }) => sum + base64.length, 0);
-  const exact = [...rest, await packTensor(trace, large, 'planes')];
+  const exact = [...rest, await packTensor(trace, large, 'planes', block)];
   if (size(exact) <= room) return assemble(trace, exact, 'exact');
-  const rounded = [...rest, await packTensor(trace, large, 'steps')];
+  const rounded = [...rest, await packTensor(trace, large, 'steps', block)];
   return size(rounded) <= largestBlocks ? assemble(trace, rounded, 'steps') : nothing;
 }
 
@@ -57,8 +60,8 @@ function assemble(trace: TraceReader, packed: readonly PackedTensor[], precision
   };
 }
 
-async function packTensor(trace: TraceReader, name: TensorName, coding: Coding): Promise<PackedTensor> {
+async function packTensor(trace: TraceReader, name: TensorName, coding: Coding, block: string): Promise<PackedTensor> {
   const { dtype, shape, data } = await trace.slice(name);
-  const tensor: EmbeddedTensor = { name, dtype, shape, coding, block: `fovea-${name}` };
+  const tensor: EmbeddedTensor = { name, dtype, shape, coding, block: `${block}-${name}` };
   return { tensor, base64: (await compress(codeTensor(tensor, data), { level: 9 })).toString('base64') };
 }

@@ -54,20 +54,27 @@ export interface StillParts {
   readonly grid: Grid;
   /** [patches] */
   readonly map: Float32Array;
+  /** Top of the scale, which other pictures may share. */
   readonly maximum: number;
+}
+
+/** Whole pixels a patch. */
+export function stillSize(grid: Grid): { readonly patch: number; readonly width: number; readonly height: number } {
+  const patch = Math.max(1, Math.floor(stillSide / Math.max(grid.rows, grid.columns)));
+  return { patch, width: patch * grid.columns, height: patch * grid.rows };
 }
 
 /** The part of the picture that the model saw, greyed, with the attention on it and its peak framed. */
 export async function attentionStill(parts: StillParts, lossless: boolean): Promise<EncodedPicture> {
   const { grid, map, maximum } = parts;
-  const patch = Math.max(1, Math.floor(stillSide / Math.max(grid.rows, grid.columns)));
-  const [width, height] = [patch * grid.columns, patch * grid.rows];
+  const { patch, width, height } = stillSize(grid);
   const pixels = await seenPart(parts, width, height);
-  const peak = map.indexOf(maximum);
+  const highest = map.reduce((most, value) => Math.max(most, value), 0);
+  const peak = map.indexOf(highest);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const index = Math.floor(y / patch) * grid.columns + Math.floor(x / patch);
-      const value = maximum > 0 ? map[index]! / maximum : 0;
+      const value = maximum > 0 ? Math.min(1, map[index]! / maximum) : 0;
       const at = (y * width + x) * 3;
       const [red, green, blue] = [pixels[at]!, pixels[at + 1]!, pixels[at + 2]!];
       const grey = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
@@ -79,7 +86,7 @@ export async function attentionStill(parts: StillParts, lossless: boolean): Prom
       });
     }
   }
-  if (maximum > 0) framePeak(pixels, width, height, patch, peak % grid.columns, Math.floor(peak / grid.columns));
+  if (highest > 0) framePeak(pixels, width, height, patch, peak % grid.columns, Math.floor(peak / grid.columns));
   const picture = sharp(pixels, { raw: { width, height, channels: 3 } });
   const png = await picture.clone().png().toBuffer();
   if (lossless || png.length <= losslessBytes) return { mime: 'image/png', bytes: png, width, height };
@@ -87,7 +94,11 @@ export async function attentionStill(parts: StillParts, lossless: boolean): Prom
 }
 
 /** [height, width, 3]; what the model saw beyond the picture's edges is white. */
-async function seenPart({ display, image }: StillParts, width: number, height: number): Promise<Uint8Array> {
+export async function seenPart(
+  { display, image }: Pick<StillParts, 'display' | 'image'>,
+  width: number,
+  height: number,
+): Promise<Uint8Array> {
   const canvas = new Uint8Array(width * height * 3).fill(255);
   const { crop } = image;
   const [left, top] = [Math.max(0, crop.x), Math.max(0, crop.y)];

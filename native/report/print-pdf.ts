@@ -49,8 +49,16 @@ function isProgram(file: string): boolean {
   }
 }
 
-/** @param page a whole document without scripts; @throws FoveaError `usage` where there is no browser, or it fails */
-export async function printPdf(page: string, environment: NodeJS.ProcessEnv): Promise<Uint8Array> {
+/**
+ * @param page a whole document without scripts
+ * @param signal kills the browser
+ * @throws FoveaError `usage` where there is no browser, or it fails; the signal's reason
+ */
+export async function printPdf(
+  page: string,
+  environment: NodeJS.ProcessEnv,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const browser = findBrowser(environment);
   if (browser === undefined) {
     const named = environment['CHROMIUM'];
@@ -63,9 +71,12 @@ export async function printPdf(page: string, environment: NodeJS.ProcessEnv): Pr
     await writeFile(source, page);
     await promisify(execFile)(browser, [...options(folder), `--print-to-pdf=${target}`, pathToFileURL(source).href], {
       timeout: longest,
+      killSignal: 'SIGKILL',
+      ...(signal && { signal }),
     });
     return await readFile(target);
   } catch (error) {
+    signal?.throwIfAborted();
     throw new FoveaError('usage', `${browser} did not print the report.`, printHint, { cause: error });
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });

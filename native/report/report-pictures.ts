@@ -12,13 +12,19 @@ export interface ReportPictures {
 
 export const maximumOf = (map: Float32Array): number => map.reduce((most, value) => Math.max(most, value), 0);
 
-/** @param lossless keeps the still a PNG, however large; @returns undefined where no answer was computed */
-export async function drawPictures(content: RunContent, lossless = false): Promise<ReportPictures | undefined> {
+/** @param photographs `lossless` keeps the still a PNG, however large; @returns undefined where no answer was computed */
+export async function drawPictures(
+  content: RunContent,
+  photographs: 'compact' | 'lossless',
+): Promise<ReportPictures | undefined> {
   const { answer, metadata, display } = content;
   if (!answer) return undefined;
   const { grid } = metadata.visual;
   const map = answer.maps[answer.layer]!;
-  const still = await attentionStill({ display, image: metadata.image, grid, map, maximum: maximumOf(map) }, lossless);
+  const still = await attentionStill(
+    { display, image: metadata.image, grid, map, maximum: maximumOf(map) },
+    photographs === 'lossless',
+  );
   const layers: Uint8Array[] = [];
   for (const layer of answer.maps) layers.push(await heatMap(layer, grid));
   const tokens: (Uint8Array | undefined)[] = [];

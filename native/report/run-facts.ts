@@ -1,15 +1,9 @@
 /** What a report states about how its run was made, as label and value, for every format that is read by people. */
 import type { RunMetadata } from '../../trace/schema.ts';
 import { version } from '../version.ts';
+import type { Fact } from './document.ts';
 import { count, day, duration, megabytes } from './numbers.ts';
 import { analyzeLine } from './reproduction.ts';
-
-export interface Fact {
-  readonly label: string;
-  readonly value: string;
-  /** `text`: keep its lines; `code`: a command or a digest. */
-  readonly kind?: 'text' | 'code';
-}
 
 export function samplingWords({ generation: { sampling } }: RunMetadata): string {
   return sampling.mode === 'greedy'
@@ -17,8 +11,15 @@ export function samplingWords({ generation: { sampling } }: RunMetadata): string
     : `sampling, temperature ${sampling.temperature}, top-p ${sampling.topP}, seed ${sampling.seed}`;
 }
 
-export function methodWords({ method }: RunMetadata): string {
-  return method.name === 'none' ? 'no token reduction' : method.name;
+/** "MustDrop (code)", with the variant that ran where paper and official code differ. */
+export function methodWords({ method }: Pick<RunMetadata, 'method'>): string {
+  if (method.name === 'none') return 'no token reduction';
+  return `${method.title ?? method.name}${method.variant === undefined ? '' : ` (${method.variant})`}`;
+}
+
+export function parameterWords({ method }: Pick<RunMetadata, 'method'>): string {
+  const entries = Object.entries(method.parameters).map(([name, value]) => `${name} = ${String(value)}`);
+  return entries.length > 0 ? entries.join(', ') : 'none';
 }
 
 /** One line under the title. */
@@ -49,7 +50,6 @@ export function cautions({ model, status, generation }: RunMetadata): string[] {
 export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
   const { model, image, prompt, method, generation, engine, ms, producer, visual, attention } = metadata;
   const { sampling } = generation;
-  const parameters = Object.entries(method.parameters).map(([name, value]) => `${name} = ${String(value)}`);
   const stops = { 'end-of-sequence': 'the end token', length: 'the limit', cancelled: 'Cancel' } as const;
   const crop = [image.crop.x, image.crop.y, image.crop.width, image.crop.height].map(value => +value.toFixed(2));
   return [
@@ -83,7 +83,8 @@ export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
       value: `${metadata.promptTokens} of text in the prompt, ${visual.count} visual, ${metadata.tokens.length - metadata.promptTokens} generated`,
     },
     { label: 'Method', value: methodWords(metadata) },
-    { label: 'Method parameters', value: parameters.length > 0 ? parameters.join(', ') : 'none' },
+    { label: 'Method parameters', value: parameterWords(metadata) },
+    ...(method.notes && method.notes.length > 0 ? [{ label: 'Method notes', value: method.notes.join('; ') }] : []),
     {
       label: 'Generation',
       value: `${samplingWords(metadata)}; at most ${generation.maxNewTokens} new tokens; stopped by ${stops[generation.stop]}`,

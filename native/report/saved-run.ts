@@ -9,8 +9,11 @@ import { cannotOpen, openForReport } from './open-trace.ts';
 
 const kinds = 'Name a trace (*.fovea), or a report of format html or json.';
 
-/** @throws FoveaError `disk`, `usage`; TraceError for a description that is damaged or of a newer version */
-export async function readSavedRun(path: string): Promise<RunMetadata> {
+/**
+ * @param which of a report of several runs, counted from 1
+ * @throws FoveaError `disk`, `usage`; TraceError for a description that is damaged or of a newer version
+ */
+export async function readSavedRun(path: string, which?: number): Promise<RunMetadata> {
   const ending = extname(path).toLowerCase();
   switch (ending) {
     case traceExtension: {
@@ -20,9 +23,9 @@ export async function readSavedRun(path: string): Promise<RunMetadata> {
     }
     case '.html':
     case '.htm':
-      return checked(path, embeddedJson(path, await textOf(path)));
+      return chosen(path, embeddedRuns(path, await textOf(path)), which);
     case '.json':
-      return checked(path, await textOf(path));
+      return chosen(path, reportedRuns(path, await textOf(path)), which);
     default:
       throw new FoveaError('usage', `${path} is neither a trace nor a report that holds its run.`, kinds);
   }
@@ -36,25 +39,43 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-/** The JSON block is written by `scriptJson`, so that the next "<" ends it. */
-function embeddedJson(path: string, page: string): string {
-  const start = `<script type="application/json" id="${embeddedRunId}">`;
-  const from = page.indexOf(start);
-  const end = page.indexOf('<', from + start.length);
-  if (from < 0 || end < 0) throw noRun(path);
-  return page.slice(from + start.length, end);
+/** A JSON block is written by `scriptJson`, so that the next "<" ends it. */
+function embeddedRuns(path: string, page: string): unknown[] {
+  const runs: unknown[] = [];
+  for (;;) {
+    const start = `<script type="application/json" id="${embeddedRunId(runs.length)}">`;
+    const from = page.indexOf(start);
+    const end = page.indexOf('<', from + start.length);
+    if (from < 0 || end < 0) return runs;
+    runs.push(parsed(path, page.slice(from + start.length, end)));
+  }
 }
 
-function checked(path: string, json: string): RunMetadata {
-  let report: unknown;
+/** A report of several runs lists them; that of one is its own description. */
+function reportedRuns(path: string, json: string): unknown[] {
+  const report = parsed(path, json);
+  return isObject(report) && Array.isArray(report['runs']) ? (report['runs'] as unknown[]) : [report];
+}
+
+function parsed(path: string, json: string): unknown {
   try {
-    report = JSON.parse(json);
+    return JSON.parse(json);
   } catch (error) {
     throw noRun(path, error);
   }
-  if (typeof report !== 'object' || report === null || !('metadata' in report)) throw noRun(path);
-  return parseMetadata({ [metadataKey]: JSON.stringify(report.metadata) });
 }
+
+function chosen(path: string, runs: readonly unknown[], which: number | undefined): RunMetadata {
+  if (runs.length > 1 && which === undefined)
+    throw new FoveaError('usage', `${path} holds ${runs.length} runs.`, `Choose one: --run 1 to --run ${runs.length}.`);
+  const run = runs[(which ?? 1) - 1];
+  if (which !== undefined && runs.length > 0 && run === undefined)
+    throw new FoveaError('usage', `${path} has no run ${which}.`, `It holds ${runs.length}.`);
+  if (!isObject(run) || !('metadata' in run)) throw noRun(path);
+  return parseMetadata({ [metadataKey]: JSON.stringify(run['metadata']) });
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 const noRun = (path: string, cause?: unknown): FoveaError =>
   new FoveaError('disk', `${path} holds no run of Fovea.`, kinds, { cause });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { FoveaError } from '../../native/errors.ts';
-import { inline } from '../../native/report/markdown-report.ts';
+import { inline } from '../../native/report/formats/markdown-report.ts';
 import { findBrowser, printPdf } from '../../native/report/print-pdf.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
@@ -25,7 +25,7 @@ const mass = (row: number, layer: number, head: number, group: number): number =
 
 test('JSON holds the metadata as it was and every mass of the trace', async () => {
   const out = join(folder, 'r.json');
-  await writeReport({ tracePath: trace, outPath: out, format: 'json' });
+  await writeReport({ sources: [trace], outPath: out, format: 'json' });
   const report = JSON.parse(await readFile(out, 'utf8')) as {
     metadata: RunMetadata;
     masses: { values: number[][][][] };
@@ -53,7 +53,7 @@ test('JSON holds the metadata as it was and every mass of the trace', async () =
 
 test('CSV is two tables whose texts are no formulas', async () => {
   const out = join(folder, 'r.csv');
-  const { files } = await writeReport({ tracePath: trace, outPath: out, format: 'csv' });
+  const { files } = await writeReport({ sources: [trace], outPath: out, format: 'csv' });
   assert.deepEqual(
     files.map(file => basename(file)),
     ['r.csv', 'r-masses.csv'],
@@ -86,7 +86,7 @@ function parseCsv(text: string): string[][] {
 
 test('Markdown keeps texts texts, and its pictures lie where it says', async () => {
   const out = join(folder, "it's (1).md");
-  const { files } = await writeReport({ tracePath: trace, outPath: out, format: 'md' });
+  const { files } = await writeReport({ sources: [trace], outPath: out, format: 'md' });
   const text = await readFile(out, 'utf8');
   assert.doesNotMatch(text, /<(?!0)/);
   assert.doesNotMatch(text, /[^\\]\[link\]|[\u202e]|http:\/\//);
@@ -116,4 +116,29 @@ test('without a browser, or with one that fails, it is said what to do', async (
       assert.match(error.hint, /--format html.*print it to PDF/);
       return true;
     });
+});
+
+test('a print that is cancelled kills the browser and leaves no folder behind', async () => {
+  const program = join(folder, 'slow-browser');
+  const started = join(folder, 'started');
+  await writeFile(program, `#!/bin/sh\necho $$ > '${started}'\nexec sleep 600\n`, { mode: 0o755 });
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const printing = printPdf('<p>', { CHROMIUM: program }, abort.signal);
+  const ended = assert.rejects(printing, reason);
+  let pid = 0;
+  while (pid === 0) {
+    await new Promise(resolve => setTimeout(resolve, 10));
+    pid = Number(await readFile(started, 'utf8').catch(() => '0'));
+  }
+  abort.abort(reason);
+  await ended;
+  for (;;) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      break;
+    }
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
 });

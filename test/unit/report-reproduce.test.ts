@@ -47,7 +47,7 @@ interface Result {
 
 test('a sampled run comes out the same again from its HTML report, and nothing is written', async () => {
   const report = join(folder, 'run.html');
-  await writeReport({ tracePath: trace, outPath: report, format: 'html' });
+  await writeReport({ sources: [trace], outPath: report, format: 'html' });
   const files = await readdir(folder);
   const { code, stdout } = await fovea('reproduce', report, '--json');
   const result = JSON.parse(stdout) as Result;
@@ -60,7 +60,7 @@ test('a sampled run comes out the same again from its HTML report, and nothing i
 
 test('a run whose recorded token is another one disagrees, with exit code 1', async () => {
   const report = join(folder, 'run.json');
-  await writeReport({ tracePath: trace, outPath: report, format: 'json' });
+  await writeReport({ sources: [trace], outPath: report, format: 'json' });
   const content = JSON.parse(await readFile(report, 'utf8')) as { metadata: RunMetadata };
   const { tokens, promptTokens } = content.metadata;
   const changed = tokens.map((token, index): TraceToken => (index === promptTokens + 1 ? { ...token, id: 7 } : token));

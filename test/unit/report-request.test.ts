@@ -30,13 +30,13 @@ after(async () => {
 
 test('the bundled pipeline process writes a report, script and style included, and stays for the next request', async () => {
   const outPath = join(folder, 'run.html');
-  const written = await client.report({ tracePath, outPath, format: 'html' });
+  const written = await client.report({ sources: [tracePath], outPath, format: 'html' });
   assert.deepEqual(written?.files, [outPath]);
   const page = await readFile(outPath, 'utf8');
   assert.equal(Buffer.byteLength(page), written.bytes);
   assert.ok(page.includes('DecompressionStream'));
   assert.equal(client.state.kind, 'idle');
-  const json = await client.report({ tracePath, outPath: join(folder, 'run.json'), format: 'json' });
+  const json = await client.report({ sources: [tracePath], outPath: join(folder, 'run.json'), format: 'json' });
   assert.equal(json?.files.length, 1);
 });
 
@@ -44,7 +44,7 @@ test('a trace that is cut off is reported with what to do, and not as a fault of
   const broken = join(folder, 'broken.fovea');
   await copyFile(tracePath, broken);
   await truncate(broken, 600);
-  const failure = client.report({ tracePath: broken, outPath: join(folder, 'x.html'), format: 'html' });
+  const failure = client.report({ sources: [broken], outPath: join(folder, 'x.html'), format: 'html' });
   await assert.rejects(failure, (error: unknown) => {
     assert.ok(error instanceof PipelineFailure && error.detail.kind === 'reported');
     assert.equal(error.detail.code, 'disk');
@@ -62,5 +62,8 @@ test('a client that is disposed writes no report', async () => {
     idleMilliseconds: () => 0,
   });
   other.dispose();
-  assert.equal(await other.report({ tracePath, outPath: join(folder, 'y.html'), format: 'html' }), undefined);
+  assert.equal(
+    await other.report({ sources: [tracePath], outPath: join(folder, 'y.html'), format: 'html' }),
+    undefined,
+  );
 });

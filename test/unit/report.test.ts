@@ -56,7 +56,7 @@ test('no text can end the element that data or code lies in', () => {
 
 test('the page of a hostile run has the elements of the page and none of the texts', async () => {
   const out = join(folder, 'hostile.html');
-  const { files, bytes } = await writeReport({ tracePath: trace, outPath: out, format: 'html' });
+  const { files, bytes } = await writeReport({ sources: [trace], outPath: out, format: 'html' });
   assert.deepEqual(files, [out]);
   const page = await readFile(out, 'utf8');
   assert.equal(Buffer.byteLength(page), bytes);
@@ -190,17 +190,17 @@ test('masses and image shares are means over heads and the rows of the answer', 
 
 test('the command line takes the format from the name, and refuses what it cannot do', async () => {
   assert.deepEqual(parseReportOptions(['runs/a.b.fovea'])?.order, {
-    tracePath: 'runs/a.b.fovea',
+    sources: ['runs/a.b.fovea'],
     outPath: 'runs/a.b.html',
     format: 'html',
   });
   assert.equal(parseReportOptions(['a.fovea', '-o', 'x.HTM'])?.order.format, 'html');
   assert.equal(parseReportOptions(['--help']), undefined);
-  for (const words of [[], ['a', 'b'], ['a', '--format', 'doc'], ['a', '-o', 'x.doc']])
+  for (const words of [[], ['a', '--format', 'doc'], ['a', '-o', 'x.doc']])
     assert.throws(() => parseReportOptions(words), FoveaError);
-  await assert.rejects(writeReport({ tracePath: trace, outPath: trace, format: 'html' }), /would be a trace/);
+  await assert.rejects(writeReport({ sources: [trace], outPath: trace, format: 'html' }), /would be a trace/);
   await assert.rejects(
-    writeReport({ tracePath: join(folder, 'none.fovea'), outPath: join(folder, 'x.html'), format: 'html' }),
+    writeReport({ sources: [join(folder, 'none.fovea')], outPath: join(folder, 'x.html'), format: 'html' }),
     /there is no such file/,
   );
 });

@@ -23,8 +23,8 @@ before(async () => {
     await promisify(execFile)(process.execPath, ['--import', 'tsx', 'native/cli/main.ts', ...args], { cwd: root });
   }
   await writeHostileTrace(hostileTrace);
-  await writeReport({ tracePath: hostileTrace, outPath: hostileReport, format: 'html' });
-  const { bytes } = await writeReport({ tracePath: realTrace, outPath: realReport, format: 'html' });
+  await writeReport({ sources: [hostileTrace], outPath: hostileReport, format: 'html' });
+  const { bytes } = await writeReport({ sources: [realTrace], outPath: realReport, format: 'html' });
   assert.ok(bytes < 5e6, `the report of a usual run has ${bytes} bytes`);
   browser = await chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
@@ -117,7 +117,7 @@ test('hostile texts and file names stay text, in the page and in its panel', asy
 
 test('the PDF has pages, and the texts of the run as text', async () => {
   const out = `${output}/report.pdf`;
-  await writeReport({ tracePath: realTrace, outPath: out, format: 'pdf' });
+  await writeReport({ sources: [realTrace], outPath: out, format: 'pdf' });
   const pdf = (await readFile(out)).toString('latin1');
   assert.match(pdf, /^%PDF-/);
   const pages = (pdf.match(/\/Type\s*\/Page\b/g) ?? []).length;

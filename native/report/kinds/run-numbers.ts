@@ -1,18 +1,15 @@
 /** The numbers of a run for programs: JSON of everything but the full attention, CSV for spreadsheets. */
-import { massGroups } from '../../trace/schema.ts';
-import { version } from '../version.ts';
-import { analyzeLine } from './reproduction.ts';
-import type { RunContent } from './run-content.ts';
-
-/** Raised when a field changes its meaning. */
-const layout = 1;
+import { massGroups } from '../../../trace/schema.ts';
+import type { CsvTable } from '../document.ts';
+import { analyzeLine } from '../reproduction.ts';
+import type { RunContent } from '../run-content.ts';
 
 export interface TraceName {
   readonly name: string;
   readonly bytes: number;
 }
 
-export function renderJson(content: RunContent, trace: TraceName): string {
+export function runNumbers(content: RunContent, trace: TraceName): Readonly<Record<string, unknown>> {
   const { metadata, answer, masses, tokens, allMasses } = content;
   const { layers, heads } = metadata.model.decoder;
   const groups = massGroups.length;
@@ -25,9 +22,7 @@ export function renderJson(content: RunContent, trace: TraceName): string {
       }),
     ),
   );
-  const report = {
-    foveaReport: layout,
-    producer: { name: 'fovea', version },
+  return {
     trace,
     reproduce: analyzeLine(metadata),
     metadata,
@@ -56,11 +51,10 @@ export function renderJson(content: RunContent, trace: TraceName): string {
       values: nested,
     },
   };
-  return `${JSON.stringify(report)}\n`;
 }
 
 /** As few digits as give the same float32 again. */
-const floats = (values: Float32Array): number[] => Array.from(values, shortest);
+export const floats = (values: Float32Array): number[] => Array.from(values, shortest);
 
 function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
@@ -71,7 +65,7 @@ function shortest(value: number): number {
 }
 
 /** One line per generated token. */
-export function tokensCsv({ metadata, tokens, answer }: RunContent): string {
+export function tokensCsv({ metadata, tokens, answer }: RunContent): CsvTable['lines'] {
   const most = metadata.tokens.reduce((longest, { alternatives }) => Math.max(longest, alternatives?.length ?? 0), 0);
   const ranks = Array.from({ length: most }, (_, i) => [`alternative_${i + 1}`, `alternative_${i + 1}_logprob`]).flat();
   const header = [
@@ -93,11 +87,11 @@ export function tokensCsv({ metadata, tokens, answer }: RunContent): string {
     const chance = logprob === undefined ? ['', ''] : [logprob, Math.exp(logprob)];
     return [token, id, quotedText(text), position, ...chance, imageShare, ...others];
   });
-  return csv([header, ...lines]);
+  return [header, ...lines];
 }
 
 /** One line per row, decoder layer and head: what that attention adds up to on each group. */
-export function massesCsv({ metadata, allMasses }: RunContent): string {
+export function massesCsv({ metadata, allMasses }: RunContent): CsvTable['lines'] {
   const { layers, heads } = metadata.model.decoder;
   const groups = massGroups.length;
   const lines: (string | number)[][] = [['row', 'predicts_token', 'layer', 'head', ...massGroups]];
@@ -112,16 +106,8 @@ export function massesCsv({ metadata, allMasses }: RunContent): string {
       ...floats(allMasses.subarray(start, start + groups)),
     ]);
   }
-  return csv(lines);
+  return lines;
 }
 
 /** As a JSON string: spaces and line feeds are seen, and no spreadsheet takes it for a formula. */
-const quotedText = (text: string): string => JSON.stringify(text);
-
-function csv(lines: readonly (readonly (string | number)[])[]): string {
-  const field = (value: string | number): string => {
-    const text = String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return lines.map(line => `${line.map(field).join(',')}\r\n`).join('');
-}
+export const quotedText = (text: string): string => JSON.stringify(text);

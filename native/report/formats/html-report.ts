@@ -1,31 +1,21 @@
-/** The HTML report: one file, readable without scripts, with the panel over the embedded run. */
+/** The HTML report: one file, readable without scripts, with the panel over the embedded runs. */
 import { createHash } from 'node:crypto';
-import { embeddedRunId } from '../../trace/embedding.ts';
-import type { EmbeddedPrecision, PackedRun } from './embedded-trace.ts';
-import { attentionFigure, factList, massTable, opening, tokenTable } from './html-sections.ts';
-import { inlineCode, markup, Markup, plainLine, scriptJson } from './markup.ts';
-import { megabytes } from './numbers.ts';
-import type { PageAssets } from './page-assets.ts';
-import type { ReportPictures } from './report-pictures.ts';
-import type { Fact } from './run-facts.ts';
-import type { RunContent } from './run-content.ts';
+import { embeddedRunId } from '../../../trace/embedding.ts';
+import type { Fact, ReportDocument } from '../document.ts';
+import type { EmbeddedPrecision, PackedRun } from '../embedded-trace.ts';
+import { inlineCode, markup, Markup, plainLine, scriptJson } from '../markup.ts';
+import { megabytes } from '../numbers.ts';
+import type { PageAssets } from '../page-assets.ts';
+import { factLists, opening, sectionOf } from './html-sections.ts';
+import { plainWords } from './words.ts';
 
-export interface HtmlParts {
-  readonly content: RunContent;
-  readonly pictures: ReportPictures | undefined;
-  readonly traceName: string;
-  readonly traceBytes: number;
-  readonly assets: PageAssets;
-  /** Absent for paper: then the page has no script and carries no data. */
-  readonly packed?: PackedRun;
-}
-
-export function renderHtml(parts: HtmlParts): string {
-  const { content, pictures, traceName, assets, packed } = parts;
-  const { metadata } = content;
+/** @param packed one per run of the document; none for paper: then the page has no script and carries no data */
+export function renderHtml(report: ReportDocument, assets: PageAssets, packed: readonly PackedRun[]): string {
   const style = inlineCode(assets.style);
-  const script = packed && packed.precision !== 'none' ? inlineCode(assets.script) : undefined;
-  const title = plainLine(`Where ${metadata.model.name} looked in ${metadata.image.name}`);
+  const interactive = packed.some(({ precision }) => precision !== 'none');
+  const script = interactive ? inlineCode(assets.script) : undefined;
+  const title = plainLine(plainWords(report.title));
+  const sections = report.sections.map((section, index) => sectionOf(section, index + 1));
   const page = markup`<!DOCTYPE html>
     <html lang="en">
       <head>
@@ -37,14 +27,13 @@ export function renderHtml(parts: HtmlParts): string {
         <style>${new Markup(style)}</style>
       </head>
       <body class="vscode-light">
-        <article class="report">${opening(content)}</article>
+        <article class="report">${opening(report)}</article>
         ${script === undefined ? markup`` : markup`<section class="interactive" id="fovea-panel" aria-label="Interactive view of the run" hidden></section>`}
         <article class="report">
-          ${attentionFigure(content, pictures)} ${tokenTable(content, pictures)} ${massTable(content)}
-          ${factList(content, traceName, notes(parts))}
-          <footer>One file, nothing from elsewhere, opens offline. Made from ${plainLine(traceName)}.</footer>
+          ${sections} ${factLists(report.facts, notes(report, packed), report.sections.length + 1)}
+          <footer>One file, nothing from elsewhere, opens offline. Made from ${plainLine(report.source)}.</footer>
         </article>
-        ${packed ? data(packed) : markup``}
+        ${packed.map((run, index) => data(run, index, report.runs[index]!.name))}
         ${script === undefined ? markup`` : markup`<script>${new Markup(script)}</script>`}
       </body>
     </html> `;
@@ -65,15 +54,15 @@ function policy(style: string, script: string | undefined): string {
 
 const hash = (text: string): string => `sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}`;
 
-function data({ run, blocks }: PackedRun): Markup {
+function data({ run, blocks }: PackedRun, index: number, name: string): Markup {
   const texts = blocks.map(
     ({ id, base64 }) =>
       markup`<script type="application/octet-stream" id="${id}">
         ${new Markup(base64)}
       </script> `,
   );
-  return markup`<script type="application/json" id="${embeddedRunId}">
-      ${scriptJson(run)}
+  return markup`<script type="application/json" id="${embeddedRunId(index)}">
+      ${scriptJson({ name, ...run })}
     </script>
     ${texts}`;
 }
@@ -85,12 +74,10 @@ const precisionWords: Readonly<Record<EmbeddedPrecision, string>> = {
   none: 'The run is too large for its attention to be in this file, so there is no interactive part. The figures and tables were made from the full numbers.',
 };
 
-function notes({ packed, traceBytes }: HtmlParts): Fact[] {
-  if (!packed) return [];
-  return [
-    {
-      label: 'In this file',
-      value: `${precisionWords[packed.precision]} The trace itself has ${megabytes(traceBytes)}.`,
-    },
-  ];
+function notes({ runs }: ReportDocument, packed: readonly PackedRun[]): Fact[] {
+  return packed.map(({ precision }, index) => {
+    const { name, bytes } = runs[index]!;
+    const value = `${precisionWords[precision]} The trace itself has ${megabytes(bytes)}.`;
+    return { label: packed.length === 1 ? 'In this file' : `In this file: ${name}`, value };
+  });
 }

@@ -1,0 +1,72 @@
+/**
+ * A kind of report: says what it can be made of and turns that into a `ReportDocument`. Every format (html, pdf, md, json,
+ * csv), the command line and VS Code's Export Report… follow from that. To add one, write `kinds/NAME-report.ts` that
+ * exports a `ReportKind`, and add it to `reportKinds` in `registry.ts`; nothing else needs to know it.
+ *
+ * `accepts` sees what was named, in order, and must be quick: look at `extension`, or at the header through `trace()`.
+ * `build` may be asked for without pictures (json, csv), and then makes none. Traces that were opened through a source stay
+ * open until the report is written.
+ */
+import { stat } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import type { TraceReader } from '../../trace/reader.ts';
+import { traceExtension } from '../../trace/schema.ts';
+import type { ReportDocument } from './document.ts';
+import { cannotOpen, openForReport } from './open-trace.ts';
+
+export interface BuildOptions {
+  /** `lossless`: photographs as PNG, too; `none`: the format shows no pictures. */
+  readonly pictures: 'compact' | 'lossless' | 'none';
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface ReportKind {
+  readonly id: 'run' | 'comparison' | 'evaluation' | 'traffic';
+  /** What it is made of, for messages: "one trace". */
+  readonly madeOf: string;
+  accepts(sources: readonly ReportSource[]): boolean | Promise<boolean>;
+  build(sources: readonly ReportSource[], options: BuildOptions): Promise<ReportDocument>;
+}
+
+/** One file that a report was asked of; opened when a kind wants it. */
+export class ReportSource {
+  private opened: Promise<TraceReader> | undefined;
+
+  private constructor(
+    readonly path: string,
+    readonly bytes: number,
+  ) {}
+
+  /** @throws FoveaError `disk` when there is no such file */
+  static async of(path: string): Promise<ReportSource> {
+    try {
+      return new ReportSource(path, (await stat(path)).size);
+    } catch (error) {
+      throw cannotOpen(path, error);
+    }
+  }
+
+  get name(): string {
+    return basename(this.path);
+  }
+
+  /** In small letters, with its dot. */
+  get extension(): string {
+    return extname(this.path).toLowerCase();
+  }
+
+  get isTrace(): boolean {
+    return this.extension === traceExtension;
+  }
+
+  /** @throws FoveaError `disk`, TraceError */
+  trace(): Promise<TraceReader> {
+    this.opened ??= openForReport(this.path);
+    return this.opened;
+  }
+
+  async close(): Promise<void> {
+    const trace = await this.opened?.catch(() => undefined);
+    await trace?.close();
+  }
+}
