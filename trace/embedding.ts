@@ -33,7 +33,7 @@ export interface EmbeddedRun {
 }
 
 const steps = 255;
-export const elementBytes: Readonly<Record<TraceDtype, number>> = { F32: 4, F16: 2, I32: 4, U8: 1 };
+export const elementBytes: Readonly<Record<TraceDtype, number>> = { F64: 8, F32: 4, F16: 2, I32: 4, U8: 1 };
 
 export function splitPlanes(data: Uint8Array, width: number): Uint8Array {
   const count = data.length / width;

@@ -1,5 +1,5 @@
 export type TraceErrorCode =
-  'malformed' | 'newer-schema' | 'missing-tensor' | 'wrong-tensor' | 'bad-metadata' | 'bad-value';
+  'malformed' | 'newer-schema' | 'other-kind' | 'missing-tensor' | 'wrong-tensor' | 'bad-metadata' | 'bad-value';
 
 /** A file is no readable trace. `tensor` names the tensor at fault, when one is. */
 export class TraceError extends Error {

@@ -1,7 +1,11 @@
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { TraceError } from './errors.ts';
 import { TraceReader, type ByteSource } from './reader.ts';
+import { readTraceKind, type TraceKind } from './kind.ts';
 import type { RunMetadata } from './schema.ts';
+import type { TrafficMetadata } from './traffic/metadata.ts';
+import { TrafficReader } from './traffic/reader.ts';
+import { encodeTraffic, type TrafficContent } from './traffic/writer.ts';
 import { encodeTrace, type TraceTensors } from './writer.ts';
 
 /** A trace that is still being written; one that stays behind belongs to a run that never finished. */
@@ -32,8 +36,22 @@ class FileSource implements ByteSource {
 
 /** Opens a trace on disk. @throws TraceError when it is none; errors of the file system as they come. */
 export async function openTraceFile(path: string): Promise<TraceReader> {
+  return TraceReader.open(await openSource(path));
+}
+
+/** Opens a trace of traffic on disk. @throws TraceError when it is none; errors of the file system as they come. */
+export async function openTrafficFile(path: string): Promise<TrafficReader> {
+  return TrafficReader.open(await openSource(path));
+}
+
+/** @throws TraceError when it is no trace; errors of the file system as they come. */
+export async function traceFileKind(path: string): Promise<TraceKind> {
+  return readTraceKind(await openSource(path));
+}
+
+async function openSource(path: string): Promise<ByteSource> {
   const { size } = await stat(path);
-  return TraceReader.open(new FileSource(await open(path, 'r'), size));
+  return new FileSource(await open(path, 'r'), size);
 }
 
 /**
@@ -41,7 +59,19 @@ export async function openTraceFile(path: string): Promise<TraceReader> {
  * @returns bytes written
  */
 export async function writeTraceFile(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
-  const parts = encodeTrace(metadata, tensors);
+  return writeParts(path, encodeTrace(metadata, tensors));
+}
+
+/** The same for a trace of traffic. @returns bytes written */
+export async function writeTrafficFile(
+  path: string,
+  metadata: TrafficMetadata,
+  content: TrafficContent,
+): Promise<number> {
+  return writeParts(path, encodeTraffic(metadata, content));
+}
+
+async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<number> {
   const partial = path + partialExtension;
   try {
     const handle = await open(partial, 'w');

@@ -1,6 +1,6 @@
 /** How the tensors of a trace are described. */
 
-export type TraceDtype = 'F32' | 'F16' | 'I32' | 'U8';
+export type TraceDtype = 'F64' | 'F32' | 'F16' | 'I32' | 'U8';
 /** A symbolic axis of a tensor; its length follows from the metadata, except `bytes`. */
 export type Axis =
   | 'visionLayers'

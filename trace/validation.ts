@@ -1,32 +1,26 @@
 import { TraceError } from './errors.ts';
 import { checkReduction } from './reduction-validation.ts';
-import { isRecord, type TensorEntry } from './safetensors.ts';
 import {
-  axisLength,
-  metadataKey,
-  schemaVersion,
-  tensorNames,
-  tensorSpecs,
-  type RunMetadata,
-  type TensorSpec,
-  type TraceDtype,
-} from './schema.ts';
+  amount,
+  type Check,
+  count,
+  fail,
+  flag,
+  list,
+  modelSize,
+  oneOf,
+  optionalText,
+  positive,
+  text,
+  valueAt,
+} from './field-checks.ts';
+import { parseDescription } from './kind.ts';
+import { isRecord, type TensorEntry } from './safetensors.ts';
+import { axisLength, schemaVersion, tensorNames, tensorSpecs, type RunMetadata, type TensorSpec } from './schema.ts';
 
 /** Reads and checks the run description in a trace's `__metadata__`. @throws TraceError */
 export function parseMetadata(metadata: Readonly<Record<string, string>>): RunMetadata {
-  const json = metadata[metadataKey];
-  if (json === undefined) {
-    throw new TraceError(
-      'bad-metadata',
-      'This safetensors file holds no Fovea run: its metadata has no "fovea" entry.',
-    );
-  }
-  let run: unknown;
-  try {
-    run = JSON.parse(json);
-  } catch {
-    throw new TraceError('bad-metadata', 'The run description in the metadata is not valid JSON.');
-  }
+  const run = parseDescription(metadata, 'run');
   validateMetadata(run);
   return run;
 }
@@ -47,42 +41,6 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   checkHover(run as unknown as RunMetadata);
   checkReduction(run as unknown as RunMetadata, fail);
 }
-
-const largestModelSize = 10_000;
-
-type Check = (value: unknown, path: string) => void;
-
-const text: Check = (value, path) => {
-  if (typeof value !== 'string') fail(path, 'is not text');
-};
-const count: Check = (value, path) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) fail(path, 'is not a count');
-};
-const optionalText: Check = (value, path) => {
-  if (value !== undefined) text(value, path);
-};
-const positive: Check = (value, path) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(path, 'is not a positive integer');
-};
-/** A size that lists are built from: bounded, since a trace without rows proves no size by its bytes. */
-const modelSize: Check = (value, path) => {
-  positive(value, path);
-  if ((value as number) > largestModelSize) fail(path, `is ${String(value)}, more than ${largestModelSize}`);
-};
-const amount: Check = (value, path) => {
-  if (typeof value !== 'number' || !Number.isFinite(value)) fail(path, 'is not a number');
-};
-const flag: Check = (value, path) => {
-  if (typeof value !== 'boolean') fail(path, 'is not true or false');
-};
-const list: Check = (value, path) => {
-  if (!Array.isArray(value)) fail(path, 'is not a list');
-};
-const oneOf =
-  (...allowed: string[]): Check =>
-  (value, path) => {
-    if (!allowed.includes(value as string)) fail(path, `is ${JSON.stringify(value)}, expected ${allowed.join(' or ')}`);
-  };
 
 const checkedFields: readonly (readonly [string, Check])[] = [
   ['id', text],
@@ -181,14 +139,6 @@ function checkHover({ hover, model }: { readonly hover?: unknown; readonly model
   if ((maximum as number) < 0 || (maximum as number) > 1) fail('hover.maximum', 'is not a probability');
 }
 
-function fail(path: string, problem: string): never {
-  throw new TraceError('bad-metadata', `In the run description, ${path} ${problem}.`);
-}
-
-function valueAt(record: Record<string, unknown>, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), record);
-}
-
 /** Every required tensor is there, and every known tensor has the dtype and shape that the metadata implies. @throws TraceError */
 export function validateTensors(metadata: RunMetadata, entries: ReadonlyMap<string, TensorEntry>): void {
   for (const name of tensorNames) {
@@ -199,28 +149,8 @@ export function validateTensors(metadata: RunMetadata, entries: ReadonlyMap<stri
         throw new TraceError('missing-tensor', `The trace lacks the tensor "${name}" (${spec.meaning}).`, name);
       continue;
     }
-    if (!spec.dtypes.includes(entry.dtype as TraceDtype)) {
-      throw new TraceError(
-        'wrong-tensor',
-        `Tensor "${name}" is ${entry.dtype}, expected ${spec.dtypes.join(' or ')}.`,
-        name,
-      );
-    }
-    const expected = spec.axes.map((axis, index) => axisLength(axis, metadata) ?? entry.shape[index]);
-    if (entry.shape.length !== expected.length || expected.some((size, index) => size !== entry.shape[index])) {
-      throw new TraceError(
-        'wrong-tensor',
-        `Tensor "${name}" has shape [${entry.shape.join(', ')}], expected [${expected.join(', ')}] (${spec.axes.join(', ')}).`,
-        name,
-      );
-    }
-    if (spec.largest !== undefined && entry.bytes > spec.largest) {
-      throw new TraceError(
-        'wrong-tensor',
-        `Tensor "${name}" has ${entry.bytes} bytes, more than ${spec.largest}.`,
-        name,
-      );
-    }
+    const expected = spec.axes.map((axis, index) => axisLength(axis, metadata) ?? entry.shape[index]!);
+    checkTensor(name, entry, spec, expected);
   }
   if (entries.has('hover.answer_overlay') && !metadata.hover) {
     throw new TraceError(
@@ -228,4 +158,21 @@ export function validateTensors(metadata: RunMetadata, entries: ReadonlyMap<stri
       'The trace has the tensor "hover.answer_overlay", but the run description does not say in "hover" what it shows.',
     );
   }
+}
+
+/** Type, shape and size of one tensor. @throws TraceError `wrong-tensor` */
+export function checkTensor(
+  name: string,
+  entry: TensorEntry,
+  { dtypes, axes, largest }: { dtypes: readonly string[]; axes: readonly string[]; largest?: number },
+  expected: readonly number[],
+): void {
+  const wrong = (problem: string): never => {
+    throw new TraceError('wrong-tensor', `Tensor "${name}" ${problem}.`, name);
+  };
+  if (!dtypes.includes(entry.dtype)) wrong(`is ${entry.dtype}, expected ${dtypes.join(' or ')}`);
+  if (entry.shape.length !== expected.length || expected.some((size, index) => size !== entry.shape[index])) {
+    wrong(`has shape [${entry.shape.join(', ')}], expected [${expected.join(', ')}] (${axes.join(', ')})`);
+  }
+  if (largest !== undefined && entry.bytes > largest) wrong(`has ${entry.bytes} bytes, more than ${largest}`);
 }

@@ -28,6 +28,8 @@ function hintFor(error: TraceError): string {
       return vscode.l10n.t('It was written by a newer Fovea. Update the extension in the Extensions view.');
     case 'malformed':
       return vscode.l10n.t('The file is damaged or was not written completely. Analyze the image again.');
+    case 'other-kind':
+      return vscode.l10n.t('It records traffic between ranks, which this view does not show.');
     case 'missing-tensor':
     case 'wrong-tensor':
     case 'bad-metadata':

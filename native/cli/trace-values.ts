@@ -14,6 +14,8 @@ export async function readFloats(
       return fromHalf(new Uint16Array(data.buffer));
     case 'F32':
       return new Float32Array(data.buffer);
+    case 'F64':
+      return Float32Array.from(new Float64Array(data.buffer));
     case 'I32':
       return Float32Array.from(new Int32Array(data.buffer));
     case 'U8':

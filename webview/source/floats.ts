@@ -10,6 +10,7 @@ export function floatsOf({ dtype, data }: Pick<Slice, 'dtype' | 'data'>): Float3
       return fromHalf(new Uint16Array(buffer, byteOffset, byteLength / 2));
     case 'F32':
       return new Float32Array(buffer, byteOffset, byteLength / 4);
+    case 'F64':
     case 'I32':
     case 'U8':
       throw new Error(`A tensor of ${dtype} holds no attention.`);

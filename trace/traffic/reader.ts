@@ -1,0 +1,44 @@
+import type { SafetensorsHeader } from '../safetensors.ts';
+import { type ByteSource, openHeader, TensorFile } from '../tensor-file.ts';
+import { TraceError } from '../errors.ts';
+import { type Ledger, type LedgerTable, ledgerTables } from './ledger.ts';
+import { decodeLedger } from './ledger-tables.ts';
+import type { TrafficMetadata } from './metadata.ts';
+import { type TrafficTensorName, trafficTensorNames } from './schema.ts';
+import { parseTrafficMetadata, validateTrafficTensors } from './validation.ts';
+
+/** An open trace of traffic. */
+export class TrafficReader extends TensorFile<TrafficTensorName> {
+  private constructor(
+    source: ByteSource,
+    readonly metadata: TrafficMetadata,
+    { tensors }: SafetensorsHeader,
+  ) {
+    super(source, tensors, trafficTensorNames);
+  }
+
+  /** Reads and validates the header. @throws TraceError naming the tensor at fault; the source is then closed. */
+  static open(source: ByteSource): Promise<TrafficReader> {
+    return openHeader(source, header => {
+      const metadata = parseTrafficMetadata(header.metadata);
+      validateTrafficTensors(metadata, header.tensors);
+      return new TrafficReader(source, metadata, header);
+    });
+  }
+
+  /** All events. @throws TraceError `bad-value` for a number that stands for nothing */
+  async ledger(): Promise<Ledger> {
+    const tables: Partial<Record<LedgerTable, Float64Array>> = {};
+    for (const table of ledgerTables) {
+      if (!(table in this.tensors)) continue;
+      const { data } = await this.slice(table);
+      tables[table] = new Float64Array(data.buffer, data.byteOffset, data.byteLength / 8);
+    }
+    try {
+      return decodeLedger(tables);
+    } catch (error) {
+      if (error instanceof RangeError) throw new TraceError('bad-value', error.message);
+      throw error;
+    }
+  }
+}
