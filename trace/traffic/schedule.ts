@@ -73,7 +73,10 @@ export interface Transfer {
   readonly home: boolean;
 }
 
-/** Posts sends and receives together, in this order, in the background. Both ends list a message in the same exchange order. */
+/**
+ * Posts sends and receives together, in this order, in the background. A message is in the exchange of the same number
+ * at both of its ends, and the messages between two ranks are listed in the same order at both.
+ */
 export interface Exchange {
   readonly op: 'exchange';
   readonly round: number;
