@@ -8,6 +8,8 @@ export type FoveaErrorCode =
   | 'checkpoint-missing'
   | 'checkpoint-malformed'
   | 'architecture-unsupported'
+  | 'method-failed'
+  | 'budget-impossible'
   | 'shape-mismatch'
   | 'out-of-memory'
   | 'device-unavailable'

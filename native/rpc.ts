@@ -3,12 +3,22 @@
  * channel. Data never travels here: results are a path to a trace.
  */
 import { NotificationType, ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
-import type { Sampling, StageTimings } from '../trace/schema.ts';
+import type { ParameterValue, Sampling, StageTimings } from '../trace/schema.ts';
 import type { FoveaErrorCode } from './errors.ts';
 
 export type { FoveaErrorCode };
 export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
 export const devices: readonly Device[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'];
+
+/** Which token method runs, and how. What is left out has the method's defaults. */
+export interface MethodRequest {
+  readonly name: string;
+  readonly variant?: string;
+  /** Visual tokens, mean over the decoder's layers. */
+  readonly budget?: number;
+  /** Values, or text that is understood as on the command line. */
+  readonly parameters?: Readonly<Record<string, ParameterValue>>;
+}
 
 export interface AnalyzeRequest {
   readonly imagePath: string;
@@ -18,6 +28,8 @@ export interface AnalyzeRequest {
   readonly tracePath: string;
   readonly maxNewTokens: number;
   readonly sampling: Sampling;
+  /** All visual tokens run if there is none. */
+  readonly method?: MethodRequest;
   readonly device: Device;
   /** 0 lets the engine choose: one per physical core, at most 8. */
   readonly threads: number;

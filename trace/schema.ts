@@ -45,6 +45,8 @@ export interface TraceToken {
 export interface StageTimings {
   readonly load: number;
   readonly vision: number;
+  /** Search for parameters that meet a budget; absent where none was needed. */
+  readonly solve?: number;
   readonly prefill: number;
   readonly decode: number;
   readonly total: number;

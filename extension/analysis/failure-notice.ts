@@ -62,6 +62,8 @@ function remediesFor(detail: PipelineFailureDetail): Remedy[] {
       return ['tryAgain', 'chooseFolder', 'showLog'];
     case 'question-invalid':
     case 'question-too-long':
+    case 'method-failed':
+    case 'budget-impossible':
       return ['askAgain'];
     case 'image-unreadable':
     case 'image-too-large':

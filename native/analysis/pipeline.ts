@@ -3,11 +3,13 @@ import { resolve } from 'node:path';
 import { partialExtension } from '../../trace/file.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
-import { gridSide } from '../checkpoint/model-config.ts';
+import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeImage } from '../image/decode-image.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
 import { checkInputSize, type ModelInput, prepareImage } from '../image/preprocess.ts';
+import { type ChosenMethod, chooseMethod } from '../methods/choose-method.ts';
+import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
 import { makeHoverPictures } from './hover-pictures.ts';
@@ -78,6 +80,7 @@ export class Pipeline {
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);
 
+    const method = methodOf(request, config, prompt);
     const shape = recordedShape(files, prompt);
     if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length));
     const loads = this.model.loads;
@@ -101,6 +104,7 @@ export class Pipeline {
         pixels: input.pixels,
         maxNewTokens: request.maxNewTokens,
         sampling: request.sampling,
+        method,
       },
       { progress, signal, recorder, observer },
     );
@@ -119,7 +123,7 @@ export class Pipeline {
     let traceBytes = 0;
     if (recorder && display) {
       progress?.({ stage: 'write', done: 0, total: 1 });
-      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length) };
+      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length), ...run.fates };
       const { hover, tensors: pictures } = await makeHoverPictures(image, metadata, recorded);
       const ms = { ...metadata.ms, total: performance.now() - started };
       metadata = { ...metadata, ms, ...(hover && { hover }) };
@@ -162,6 +166,21 @@ function checkRequest({ imagePath, modelFolder, tracePath, maxNewTokens, device,
     reject(`The number of threads is ${threads}.`, 'It must be a whole number; 0 chooses by itself.');
   }
   if (!devices.includes(device)) reject(`There is no device "${device}".`, `Devices: ${devices.join(', ')}.`);
+}
+
+/** @throws FoveaError `usage`, `budget-impossible` or `architecture-unsupported` */
+function methodOf({ method }: AnalyzeRequest, config: ModelConfig, prompt: Prompt): ChosenMethod | undefined {
+  if (!method) return undefined;
+  if (config.selectStrategy === 'full' && method.name !== 'none') {
+    throw new FoveaError(
+      'architecture-unsupported',
+      'This model keeps CLS among the visual tokens (vision_feature_select_strategy "full"); token methods are for patches.',
+      'Run it without a method.',
+    );
+  }
+  const after = prompt.tokens.filter(({ position }) => position > prompt.visual.first);
+  const text = { before: prompt.tokens.length - after.length, after: after.map(token => token.text) };
+  return chooseMethod(method, modelShape(config), text);
 }
 
 function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): RecordedShape {

@@ -39,7 +39,8 @@ export function describeRun(parts: RunParts): RunMetadata {
     producer: { name: 'fovea', version },
     engine: { ...engine, hardware: hardware() },
     model: describeModel(checkpoint),
-    method: { name: 'none', parameters: {} },
+    method: run.method,
+    reduction: run.reduction,
     image: {
       name: image.name,
       path: image.path,
@@ -89,6 +90,7 @@ function describeModel({ folder, config, parameters, storedPrecision, digest }: 
       layers: vision.layers,
       heads: vision.heads,
       hiddenSize: vision.hiddenSize,
+      intermediateSize: vision.intermediateSize,
       featureLayers: config.featureLayers,
       selectStrategy: config.selectStrategy,
     },
@@ -98,6 +100,7 @@ function describeModel({ folder, config, parameters, storedPrecision, digest }: 
       keyValueHeads: decoder.keyValueHeads,
       headSize: decoder.headSize,
       hiddenSize: decoder.hiddenSize,
+      intermediateSize: decoder.intermediateSize,
       vocabularySize: decoder.vocabularySize,
     },
   };

@@ -3,6 +3,7 @@ import { storeHalves } from '../../trace/half.ts';
 import { massGroups } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensors } from '../../trace/writer.ts';
 import type { RowAttention } from '../engine/engine.ts';
+import type { VisualTokens } from '../methods/visual-tokens.ts';
 import { attentionRollout } from './rollout.ts';
 
 export interface RecordedShape {
@@ -37,36 +38,37 @@ export class TraceRecorder {
   private rollout: Float32Array | undefined;
   private readonly rows: RecordedRow[] = [];
   private largestMiss = 0;
+  private patchesIntact = true;
 
   constructor(private readonly shape: RecordedShape) {
     this.clsAttention = new Uint16Array(shape.visionLayers * shape.visionHeads * shape.patches);
     this.clsSelfAttention = new Float32Array(shape.visionLayers * shape.visionHeads);
   }
 
-  /** @param cls [heads, 1 + patches]; @param mean [1 + patches, 1 + patches] */
-  addVisionLayer(layer: number, cls: Float32Array, mean: Float32Array): void {
+  /** @param cls [heads, 1 + tokens]; @param mean [1 + tokens, 1 + tokens]; @param tokens as they entered the layer */
+  addVisionLayer(layer: number, cls: Float32Array, mean: Float32Array, tokens: VisualTokens): void {
     const { visionHeads, patches } = this.shape;
     for (let head = 0; head < visionHeads; head++) {
-      const start = head * (patches + 1);
+      const start = head * (tokens.count + 1);
       const place = layer * visionHeads + head;
       const row = this.clsAttention.subarray(place * patches, (place + 1) * patches);
-      const sum = storeHalves(cls.subarray(start + 1, start + 1 + patches), row);
+      const sum = storeHalves(tokens.spread(cls.subarray(start + 1, start + 1 + tokens.count)), row);
       this.clsSelfAttention[place] = cls[start]!;
       this.noteSum(sum + cls[start]!);
     }
     this.meanAttention[layer] = mean;
+    this.patchesIntact &&= tokens.whole;
   }
 
-  /** Follows attention through all vision layers, after which their full maps are let go. */
+  /** Follows attention through all vision layers, after which their full maps are let go; patches must not have merged. */
   finishVision(): void {
-    this.rollout = attentionRollout(this.meanAttention, this.shape.patches);
+    if (this.patchesIntact) this.rollout = attentionRollout(this.meanAttention, this.shape.patches);
     this.meanAttention = [];
   }
 
-  /** Room for the rows of one decoder step; `textPositions` are the sequence positions of all text tokens so far. */
-  startRows(count: number, textPositions: readonly number[]): RowWriter {
+  /** Room for the rows of one decoder step. @param columns text tokens so far */
+  startRows(count: number, columns: number): RowWriter {
     const { layers, heads, visualTokens } = this.shape;
-    const columns = textPositions.length;
     const rows = Array.from({ length: count }, () => ({
       toImage: new Uint16Array(layers * heads * visualTokens),
       toText: new Uint16Array(layers * columns),
@@ -74,9 +76,9 @@ export class TraceRecorder {
       mass: new Float32Array(layers * heads * groups),
     }));
     return {
-      addLayer: (layer, attention) => {
+      addLayer: (layer, attention, keys) => {
         rows.forEach((row, index) => {
-          this.addLayer(row, layer, index, count, attention, textPositions);
+          this.addLayer(row, layer, keys.queries[index]!, attention, keys);
         });
       },
       finish: () => {
@@ -88,18 +90,19 @@ export class TraceRecorder {
   private addLayer(
     row: RecordedRow,
     layer: number,
-    index: number,
-    count: number,
+    query: number,
     { toVisual, meanOverHeads, mass }: RowAttention,
-    textPositions: readonly number[],
+    { queryCount, tokens, leading, textColumns }: RecordedKeys,
   ): void {
     const { heads, visualTokens } = this.shape;
+    const visual = leading + tokens.count;
     let imageShare = 0;
     for (let head = 0; head < heads; head++) {
-      const from = head * count + index;
+      const from = head * queryCount + query;
       const place = (layer * heads + head) * visualTokens;
+      const toTokens = toVisual.subarray(from * visual, (from + 1) * visual);
       const toImage = storeHalves(
-        toVisual.subarray(from * visualTokens, (from + 1) * visualTokens),
+        tokens.whole ? toTokens : tokens.spread(toTokens),
         row.toImage.subarray(place, place + visualTokens),
       );
       const masses = mass.subarray(from * groups, (from + 1) * groups);
@@ -110,8 +113,8 @@ export class TraceRecorder {
       this.noteSum(rest + toImage);
       imageShare += masses[imageGroup]! / heads;
     }
-    const keys = meanOverHeads.length / count;
-    const toText = Float32Array.from(textPositions, position => meanOverHeads[index * keys + position]!);
+    const keys = meanOverHeads.length / queryCount;
+    const toText = Float32Array.from(textColumns, column => meanOverHeads[query * keys + column]!);
     const columns = row.toText.subarray(layer * row.columns, (layer + 1) * row.columns);
     this.noteSum(storeHalves(toText, columns) + imageShare);
   }
@@ -167,8 +170,21 @@ export class TraceRecorder {
 
 /** Rows of one step, layer by layer; they count only once finished, so that an interrupted step leaves none. */
 export interface RowWriter {
-  addLayer(layer: number, attention: RowAttention): void;
+  addLayer(layer: number, attention: RowAttention, keys: RecordedKeys): void;
   finish(): void;
+}
+
+/** Which of an engine's rows and columns are what. */
+export interface RecordedKeys {
+  /** Index among the rows asked for of each row that is recorded. */
+  readonly queries: ArrayLike<number>;
+  /** Rows asked for. */
+  readonly queryCount: number;
+  readonly tokens: VisualTokens;
+  /** Visual tokens before the first patch. */
+  readonly leading: number;
+  /** Key of each text token so far. */
+  readonly textColumns: Int32Array;
 }
 
 /** Bytes of the attention of the decoder in a trace of this many rows. */

@@ -10,6 +10,7 @@ export const exitCodes = {
   checkpoint: 4,
   resources: 5,
   file: 6,
+  method: 7,
   cancelled: 130,
 } as const;
 
@@ -23,6 +24,8 @@ const codeOf: Readonly<Record<FoveaErrorCode, number>> = {
   'checkpoint-malformed': exitCodes.checkpoint,
   'architecture-unsupported': exitCodes.checkpoint,
   'shape-mismatch': exitCodes.checkpoint,
+  'method-failed': exitCodes.method,
+  'budget-impossible': exitCodes.usage,
   'out-of-memory': exitCodes.resources,
   'device-unavailable': exitCodes.resources,
   disk: exitCodes.file,

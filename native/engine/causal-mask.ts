@@ -1,12 +1,10 @@
 /**
- * What is added to the scores so that no query sees a later position: [queries, keys], 0 or -infinity. Positions need
- * not be consecutive, as tokens may have been dropped.
+ * What is added to the scores so that no row sees a later one: [rows, past + rows], 0 or -infinity. It follows the order of
+ * the sequence and not rotary positions, which after pruning may be smaller than those of keys already seen.
  */
-export function causalMask(queryPositions: Int32Array, keyPositions: Int32Array): Float32Array {
-  const keys = keyPositions.length;
-  const mask = new Float32Array(queryPositions.length * keys);
-  queryPositions.forEach((query, row) => {
-    for (let key = 0; key < keys; key++) if (keyPositions[key]! > query) mask[row * keys + key] = -Infinity;
-  });
+export function causalMask(rows: number, past: number): Float32Array {
+  const keys = past + rows;
+  const mask = new Float32Array(rows * keys);
+  for (let row = 0; row < rows; row++) mask.fill(-Infinity, row * keys + past + row + 1, (row + 1) * keys);
   return mask;
 }

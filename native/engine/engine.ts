@@ -19,18 +19,36 @@ export interface EngineDescription {
 
 /** Keys and values of the positions run so far, per decoder layer; owned by one request. */
 export interface KeyValueCache {
-  /** Positions held by this layer. */
+  /** Entries held by this layer. */
   length(layer: number): number;
-  /** Bytes allocated over all layers, capacity included. */
+  /** Their rotary positions, in order. */
+  positions(layer: number): Int32Array;
+  /** Bytes allocated for this layer, room to grow included. */
+  layerBytes(layer: number): number;
+  /** Bytes allocated over all layers, room to grow included. */
   readonly allocatedBytes: number;
+  /** Forgets all entries of a layer but these, ascending, and gives the memory of the rest back. */
+  keep(layer: number, entries: Int32Array): void;
 }
 
-export interface VisionLayerResult {
-  readonly hidden: EngineTensor;
-  /** Present when traced: attention of CLS to itself and every patch, [heads, 1 + patches], probability. */
+export interface VisionAttentionOptions {
+  /** Hand out the attention of CLS and the mean over heads. */
+  readonly traced: boolean;
+  /** Hand out the keys. */
+  readonly keys?: boolean;
+  /** Added to the logits of each key, [tokens]; zero if absent. */
+  readonly keyBias?: Float32Array;
+}
+
+export interface VisionAttentionResult {
+  /** After the residual of attention, before the MLP. */
+  readonly middle: EngineTensor;
+  /** Present when traced: attention of CLS to itself and every other token, [heads, tokens], probability. */
   readonly clsAttention?: Float32Array;
-  /** Present when traced: attention averaged over heads, [1 + patches, 1 + patches], probability. */
+  /** Present when traced: attention averaged over heads, [tokens, tokens], probability. */
   readonly meanAttention?: Float32Array;
+  /** Present when asked for: [tokens, head size], mean over heads. */
+  readonly keys?: Float32Array;
 }
 
 /** Which attention a decoder layer is to hand out; everything else stays in the session. */
@@ -54,9 +72,9 @@ export interface RowAttention {
 }
 
 export interface DecoderStep {
-  /** Sequence positions of this step's queries, one per row of the hidden states; used for RoPE and the causal mask. */
+  /** Rotary positions of this step's tokens, one per row of the hidden states. A row sees all of the cache, and itself and the rows above it. */
   readonly positions: Int32Array;
-  /** Length of the whole sequence after this step; decides the frequencies of dynamically scaled RoPE. */
+  /** Positions in all after this step; decides the frequencies of dynamically scaled RoPE. */
   readonly sequenceLength: number;
   readonly cache: KeyValueCache;
   readonly attention?: AttentionQuery;
@@ -65,6 +83,12 @@ export interface DecoderStep {
 export interface DecoderLayerResult {
   readonly hidden: EngineTensor;
   readonly attention?: RowAttention;
+}
+
+export interface RowGroup {
+  readonly members: readonly number[];
+  /** Equal shares that sum to 1 if absent. */
+  readonly weights?: readonly number[];
 }
 
 export interface LoadProgress {
@@ -76,15 +100,23 @@ export interface Engine {
   readonly description: EngineDescription;
   /** Normalised pixels [channels, height, width] to [1 + patches, vision hidden size], CLS first, after the pre-norm. */
   embedPatches(pixels: Float32Array): Promise<EngineTensor>;
-  runVisionLayer(layer: number, hidden: EngineTensor, traced: boolean): Promise<VisionLayerResult>;
+  /** The first half of a vision layer; methods may change the tokens before the second. */
+  runVisionAttention(
+    layer: number,
+    hidden: EngineTensor,
+    options: VisionAttentionOptions,
+  ): Promise<VisionAttentionResult>;
+  runVisionMlp(layer: number, middle: EngineTensor): Promise<EngineTensor>;
   /** Outputs of the feature layers, in order, to visual tokens [visual tokens, decoder hidden size]; applies the select strategy. */
   project(features: readonly EngineTensor[]): Promise<EngineTensor>;
   /** [ids.length, decoder hidden size] */
   embedTokens(ids: readonly number[]): Promise<EngineTensor>;
   /** Stacks rows: the sequence of text and visual embeddings. */
   concatenate(parts: readonly EngineTensor[]): EngineTensor;
-  /** Room for `capacity` positions per layer; grows when it must. @throws FoveaError `out-of-memory` */
-  createCache(capacity: number): KeyValueCache;
+  /** A weighted sum of rows for each group: [groups, columns]. A group of one is copied bit by bit. */
+  combineRows(tensor: EngineTensor, groups: readonly RowGroup[]): EngineTensor;
+  /** An empty cache; a layer's memory holds its first step and `spare` positions more, and grows when it must. */
+  createCache(spare: number): KeyValueCache;
   runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult>;
   /** Final norm and head for one row of the hidden states: [vocabulary size]. */
   logits(hidden: EngineTensor, row: number): Promise<Float32Array>;

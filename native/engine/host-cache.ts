@@ -5,8 +5,8 @@ export interface CacheSizes {
   readonly layers: number;
   /** Elements of one position's keys in one layer: key-value heads x head size. */
   readonly rowSize: number;
-  /** Positions per layer to have room for at first. */
-  readonly capacity: number;
+  /** Positions to have room for behind a layer's first ones. */
+  readonly spare: number;
 }
 
 /** Views of one layer's memory, [positions, key-value heads x head size] each. */
@@ -28,27 +28,34 @@ interface LayerMemory {
  */
 export class HostCache implements KeyValueCache {
   readonly #rowSize: number;
+  readonly #spare: number;
   readonly #layers: LayerMemory[];
 
-  constructor({ layers, rowSize, capacity }: CacheSizes) {
+  constructor({ layers, rowSize, spare }: CacheSizes) {
     this.#rowSize = rowSize;
+    this.#spare = spare;
     this.#layers = Array.from({ length: layers }, () => ({
-      keys: allocateFloats(capacity * rowSize),
-      values: allocateFloats(capacity * rowSize),
-      positions: new Int32Array(capacity),
+      keys: new Float32Array(),
+      values: new Float32Array(),
+      positions: new Int32Array(),
       length: 0,
     }));
   }
 
   get allocatedBytes(): number {
-    return this.#layers.reduce((bytes, layer) => bytes + layer.keys.byteLength + layer.values.byteLength, 0);
+    return this.#layers.reduce((bytes, _, layer) => bytes + this.layerBytes(layer), 0);
+  }
+
+  layerBytes(layer: number): number {
+    const { keys, values } = this.#layer(layer);
+    return keys.byteLength + values.byteLength;
   }
 
   length(layer: number): number {
     return this.#layer(layer).length;
   }
 
-  /** Sequence positions of the filled part. */
+  /** Rotary positions of the filled part. */
   positions(layer: number): Int32Array {
     const { positions, length } = this.#layer(layer);
     return positions.subarray(0, length);
@@ -63,7 +70,8 @@ export class HostCache implements KeyValueCache {
     const memory = this.#layer(layer);
     const needed = memory.length + count;
     const capacity = memory.positions.length;
-    if (needed > capacity) this.#grow(memory, Math.max(needed, 2 * capacity));
+    if (capacity === 0) this.#grow(memory, count + this.#spare);
+    else if (needed > capacity) this.#grow(memory, Math.max(needed, 2 * capacity));
     return this.#rows(memory, memory.length, needed);
   }
 
@@ -72,6 +80,23 @@ export class HostCache implements KeyValueCache {
     const memory = this.#layer(layer);
     memory.positions.set(positions, memory.length);
     memory.length += positions.length;
+  }
+
+  keep(layer: number, entries: Int32Array): void {
+    const memory = this.#layer(layer);
+    if (entries.length === memory.length) return;
+    const capacity = entries.length + this.#spare;
+    const kept = (old: Float32Array): Float32Array => {
+      const smaller = allocateFloats(capacity * this.#rowSize);
+      entries.forEach((entry, row) => {
+        smaller.set(old.subarray(entry * this.#rowSize, (entry + 1) * this.#rowSize), row * this.#rowSize);
+      });
+      return smaller;
+    };
+    const positions = new Int32Array(capacity);
+    positions.set(entries.map(entry => memory.positions[entry]!));
+    [memory.keys, memory.values, memory.positions] = [kept(memory.keys), kept(memory.values), positions];
+    memory.length = entries.length;
   }
 
   #layer(layer: number): LayerMemory {

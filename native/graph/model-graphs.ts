@@ -1,6 +1,6 @@
 /** The table of contents of a model: which graphs it is made of, in the order in which they run. */
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { clipLayerGraph } from './clip-layer.ts';
+import { clipAttentionGraph, clipMlpGraph } from './clip-layer.ts';
 import { decoderLayerGraph } from './decoder-layer.ts';
 import type { Graph } from './graph-builder.ts';
 import { languageHeadGraph } from './language-head.ts';
@@ -11,7 +11,8 @@ import { tokenEmbeddingGraph } from './token-embedding.ts';
 /** `S` is a graph, a function that builds it, or the session that runs it. */
 export interface ModelParts<S> {
   readonly patchEmbedding: S;
-  readonly visionLayers: readonly S[];
+  readonly visionAttentions: readonly S[];
+  readonly visionMlps: readonly S[];
   readonly projector: S;
   readonly tokenEmbedding: S;
   readonly decoderLayers: readonly S[];
@@ -25,7 +26,8 @@ export function modelGraphs({ config, model }: Pick<Checkpoint, 'config' | 'mode
   const { vision, decoder } = config;
   return {
     patchEmbedding: () => patchEmbeddingGraph(vision, model.patchEmbedding),
-    visionLayers: model.visionLayers.map((weights, layer) => () => clipLayerGraph(vision, weights, layer)),
+    visionAttentions: model.visionLayers.map((weights, layer) => () => clipAttentionGraph(vision, weights, layer)),
+    visionMlps: model.visionLayers.map((weights, layer) => () => clipMlpGraph(vision, weights, layer)),
     projector: () => projectorGraph(config, model.projector),
     tokenEmbedding: () => tokenEmbeddingGraph(decoder, model.tokenEmbedding),
     decoderLayers: model.decoderLayers.map((weights, layer) => () => decoderLayerGraph(decoder, weights, layer)),

@@ -107,8 +107,8 @@ async function runVision(rgb: Float32Array): Promise<{ features: EngineTensor[];
   const outputs: EngineTensor[] = [];
   const attention: number[] = [];
   for (let layer = 0; layer < layers; layer++) {
-    const result = await engine.runVisionLayer(layer, hidden, true);
-    hidden = result.hidden;
+    const result = await engine.runVisionAttention(layer, hidden, { traced: true });
+    hidden = await engine.runVisionMlp(layer, result.middle);
     outputs.push(hidden);
     const tokens = hidden.shape[0]!;
     const meanRow = headMean(result.clsAttention!, heads);

@@ -53,8 +53,8 @@ for (const name of variants) {
     features.set(-1, hidden);
     let visionDifference = 0;
     for (let layer = 0; layer < config.vision.layers; layer++) {
-      const result = await engine.runVisionLayer(layer, hidden, true);
-      hidden = result.hidden;
+      const result = await engine.runVisionAttention(layer, hidden, { traced: true });
+      hidden = await engine.runVisionMlp(layer, result.middle);
       features.set(layer, hidden);
       const expected = goldenRow(visionAttention, layer, 0);
       visionDifference = Math.max(visionDifference, largestDifference(result.clsAttention!, expected));

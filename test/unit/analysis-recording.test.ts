@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attentionRollout } from '../../native/analysis/rollout.ts';
-import { TraceRecorder } from '../../native/analysis/trace-recorder.ts';
+import { type RecordedKeys, TraceRecorder } from '../../native/analysis/trace-recorder.ts';
+import { VisualTokens } from '../../native/methods/visual-tokens.ts';
 import type { RowAttention } from '../../native/engine/engine.ts';
 import { fromHalf } from '../../trace/half.ts';
 import { massGroups } from '../../trace/schema.ts';
@@ -53,6 +54,18 @@ test('rollout of one uniform layer gives every patch half an equal share', () =>
 
 const shape = { visionLayers: 1, visionHeads: 2, patches: 3, layers: 2, heads: 2, visualTokens: 3 };
 
+const patches = VisualTokens.ofPatches(3);
+
+function keysOf(queries: readonly number[], textColumns: readonly number[]): RecordedKeys {
+  return {
+    queries,
+    queryCount: queries.length,
+    tokens: patches,
+    leading: 0,
+    textColumns: Int32Array.from(textColumns),
+  };
+}
+
 /** Attention over 5 keys, visual ones at 1 to 3, for `rows` rows: what an engine hands out. */
 function attentionOf(rows: number, keys: number, seed: number): RowAttention & { readonly full: Float32Array } {
   const full = randomRows(shape.heads * rows, keys, seed);
@@ -84,17 +97,17 @@ test('rows of prefill and decode land where the schema says, zero for tokens tha
   const recorder = new TraceRecorder(shape);
   const prefill = [1, 2].map(seed => attentionOf(2, 5, seed));
   const step = [3, 4].map(seed => attentionOf(1, 6, seed));
-  const first = recorder.startRows(2, [0, 4]);
+  const first = recorder.startRows(2, 2);
   prefill.forEach((attention, layer) => {
-    first.addLayer(layer, attention);
+    first.addLayer(layer, attention, keysOf([0, 1], [0, 4]));
   });
   first.finish();
-  const second = recorder.startRows(1, [0, 4, 5]);
+  const second = recorder.startRows(1, 3);
   step.forEach((attention, layer) => {
-    second.addLayer(layer, attention);
+    second.addLayer(layer, attention, keysOf([0], [0, 4, 5]));
   });
   second.finish();
-  recorder.startRows(1, [0, 4, 5, 6]).addLayer(0, attentionOf(1, 7, 5));
+  recorder.startRows(1, 4).addLayer(0, attentionOf(1, 7, 5), keysOf([0], [0, 4, 5, 6]));
 
   const tensors = recorder.tensors(4);
   assert.deepEqual(tensors['decoder.attention_to_image']!.shape, [3, 2, 2, 3], 'an unfinished row is left out');
@@ -129,14 +142,14 @@ test('rows of prefill and decode land where the schema says, zero for tokens tha
 test('CLS attention is split from what CLS gives itself, and the stated tolerance holds', () => {
   const recorder = new TraceRecorder(shape);
   const cls = randomRows(2, 4, 11);
-  recorder.addVisionLayer(0, cls, randomRows(4, 4, 12));
+  recorder.addVisionLayer(0, cls, randomRows(4, 4, 12), patches);
   recorder.finishVision();
   const tensors = recorder.tensors(1);
-  const patches = values(tensors, 'vision.cls_attention');
+  const toPatches = values(tensors, 'vision.cls_attention');
   const self = values(tensors, 'vision.cls_self_attention');
   assert.deepEqual([...self], [cls[0], cls[4]]);
   for (let head = 0; head < 2; head++) {
-    const sum = patches.subarray(head * 3, head * 3 + 3).reduce((acc, value) => acc + value, self[head]!);
+    const sum = toPatches.subarray(head * 3, head * 3 + 3).reduce((acc, value) => acc + value, self[head]!);
     assert.ok(Math.abs(sum - 1) <= recorder.sumTolerance, `${sum}`);
   }
   assert.ok(recorder.sumTolerance < 1e-3);
@@ -145,6 +158,6 @@ test('CLS attention is split from what CLS gives itself, and the stated toleranc
 
 test('attention that does not sum to 1 is not hidden by the tolerance', () => {
   const recorder = new TraceRecorder(shape);
-  recorder.addVisionLayer(0, new Float32Array(8).fill(0.2), new Float32Array(16));
+  recorder.addVisionLayer(0, new Float32Array(8).fill(0.2), new Float32Array(16), patches);
   assert.ok(Math.abs(recorder.sumTolerance - 0.2) < 1e-3);
 });

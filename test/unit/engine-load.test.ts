@@ -67,7 +67,8 @@ test('threads: a number is kept, 0 becomes at least one and at most eight', asyn
 test('a cache larger than any memory is refused as out-of-memory, with advice', async t => {
   const engine = await loadOnnxEngine(checkpoint, { device: 'cpu', threads: 1 });
   t.after(() => engine.release());
-  assert.throws(() => engine.createCache(2 ** 45), {
+  const step = { positions: Int32Array.of(0), sequenceLength: 1, cache: engine.createCache(2 ** 45) };
+  await assert.rejects(engine.runDecoderLayer(0, await engine.embedTokens([1]), step), {
     name: 'FoveaError',
     code: 'out-of-memory',
     hint: /smaller model/,

@@ -14,8 +14,15 @@ const variants = readdirSync(variantFolder).filter(name => existsSync(join(varia
 
 async function graphsOf(variant: string): Promise<Graph[]> {
   const parts = modelGraphs(await openCheckpoint(join(variantFolder, variant)));
-  const { patchEmbedding, visionLayers, projector, tokenEmbedding, decoderLayers, languageHead } = parts;
-  const factories = [patchEmbedding, ...visionLayers, projector, tokenEmbedding, ...decoderLayers, languageHead];
+  const factories = [
+    parts.patchEmbedding,
+    ...parts.visionAttentions,
+    ...parts.visionMlps,
+    parts.projector,
+    parts.tokenEmbedding,
+    ...parts.decoderLayers,
+    parts.languageHead,
+  ];
   return factories.map(factory => factory());
 }
 

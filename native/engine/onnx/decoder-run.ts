@@ -23,8 +23,7 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
   const cache = hostCache(step.cache);
   const added = cache.reserve(layer, tokens);
   const past = cache.filled(layer);
-  const keyPositions = concatenatePositions(cache.positions(layer), positions);
-  const keys = keyPositions.length;
+  const keys = cache.length(layer) + tokens;
   const cacheRows = (data: Float32Array, rows: number): HostTensor =>
     new HostTensor(data, [rows, decoder.keyValueHeads, decoder.headSize]);
   const { cos, sin } = tables.rotary(step);
@@ -37,7 +36,7 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
       hidden,
       cos: new HostTensor(cos, rotaryShape),
       sin: new HostTensor(sin, rotaryShape),
-      mask: new HostTensor(tables.mask(positions, keyPositions), [tokens, keys]),
+      mask: new HostTensor(tables.mask(tokens, keys - tokens), [tokens, keys]),
       past_keys: cacheRows(past.keys, keys - tokens),
       past_values: cacheRows(past.values, keys - tokens),
       ...traceInputs(step.attention, keys),
@@ -56,13 +55,6 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
 function hostCache(cache: KeyValueCache): HostCache {
   if (cache instanceof HostCache) return cache;
   throw new TypeError('This cache belongs to another engine.');
-}
-
-function concatenatePositions(past: Int32Array, added: Int32Array): Int32Array {
-  const positions = new Int32Array(past.length + added.length);
-  positions.set(past);
-  positions.set(added, past.length);
-  return positions;
 }
 
 /** Without a query no rows are asked for, and the graph traces nothing. */

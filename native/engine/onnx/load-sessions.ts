@@ -33,7 +33,8 @@ export async function loadSessions(
   try {
     return {
       patchEmbedding: await load(graphs.patchEmbedding),
-      visionLayers: await loadAll(graphs.visionLayers),
+      visionAttentions: await loadAll(graphs.visionAttentions),
+      visionMlps: await loadAll(graphs.visionMlps),
       projector: await load(graphs.projector),
       // A few rows of a large table: not worth any device's memory.
       tokenEmbedding: await load(graphs.tokenEmbedding, 'cpu'),
@@ -47,6 +48,8 @@ export async function loadSessions(
 }
 
 export function partList<S>(parts: ModelParts<S>): readonly S[] {
-  const { patchEmbedding, visionLayers, projector, tokenEmbedding, decoderLayers, languageHead } = parts;
-  return [patchEmbedding, ...visionLayers, projector, tokenEmbedding, ...decoderLayers, languageHead];
+  const { patchEmbedding, visionAttentions, visionMlps, projector, tokenEmbedding, decoderLayers, languageHead } =
+    parts;
+  const vision = [patchEmbedding, ...visionAttentions, ...visionMlps, projector];
+  return [...vision, tokenEmbedding, ...decoderLayers, languageHead];
 }

@@ -1,7 +1,7 @@
 /** The engine on ONNX Runtime: one session per layer, weights read straight from the checkpoint's files. */
 import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { gridSide, visualTokenCount, type ModelConfig } from '../../checkpoint/model-config.ts';
+import { gridSide, type ModelConfig } from '../../checkpoint/model-config.ts';
 import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
 import type { Device } from '../../rpc.ts';
@@ -13,10 +13,13 @@ import type {
   EngineTensor,
   KeyValueCache,
   LoadProgress,
-  VisionLayerResult,
+  RowGroup,
+  VisionAttentionOptions,
+  VisionAttentionResult,
 } from '../engine.ts';
 import { HostCache } from '../host-cache.ts';
 import { defaultThreads } from '../processor-cores.ts';
+import { combineRows } from './combine-rows.ts';
 import { runDecoderLayer } from './decoder-run.ts';
 import { requireDevice } from './device.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
@@ -69,28 +72,52 @@ class OnnxEngine implements Engine {
     return hidden;
   }
 
-  async runVisionLayer(layer: number, hidden: EngineTensor, traced: boolean): Promise<VisionLayerResult> {
+  async runVisionAttention(
+    layer: number,
+    hidden: EngineTensor,
+    { traced, keys, keyBias }: VisionAttentionOptions,
+  ): Promise<VisionAttentionResult> {
     const { heads, hiddenSize } = this.#config.vision;
     const input = rowsOf(hidden, hiddenSize);
     const tokens = input.size(0);
+    const bias = keyBias ?? new Float32Array(tokens);
+    requireSize('key biases', bias.length, tokens);
+    const middle = HostTensor.zeros(input.shape);
+    const cls = HostTensor.zeros(traced ? [heads, 1, tokens] : [0]);
+    const mean = HostTensor.zeros(traced ? [tokens, tokens] : [0]);
+    const meanKeys = HostTensor.zeros(keys ? [tokens, hiddenSize / heads] : [0]);
+    await layerOf(this.#sessions.visionAttentions, layer).run(
+      {
+        hidden: input,
+        key_bias: new HostTensor(bias, [1, tokens]),
+        traced_rows: BigInt64Array.of(BigInt(traced ? tokens : 0)),
+      },
+      {
+        middle,
+        ...(traced && { cls_attention: cls, mean_attention: mean }),
+        ...(keys && { mean_keys: meanKeys }),
+      },
+    );
+    return {
+      middle,
+      ...(traced && { clsAttention: cls.data, meanAttention: mean.data }),
+      ...(keys && { keys: meanKeys.data }),
+    };
+  }
+
+  async runVisionMlp(layer: number, middle: EngineTensor): Promise<EngineTensor> {
+    const input = rowsOf(middle, this.#config.vision.hiddenSize);
     const output = HostTensor.zeros(input.shape);
-    const session = layerOf(this.#sessions.visionLayers, layer);
-    const inputs = { hidden: input, traced_rows: BigInt64Array.of(BigInt(traced ? tokens : 0)) };
-    if (!traced) {
-      await session.run(inputs, { hidden_out: output });
-      return { hidden: output };
-    }
-    const cls = HostTensor.zeros([heads, 1, tokens]);
-    const mean = HostTensor.zeros([tokens, tokens]);
-    await session.run(inputs, { hidden_out: output, cls_attention: cls, mean_attention: mean });
-    return { hidden: output, clsAttention: cls.data, meanAttention: mean.data };
+    await layerOf(this.#sessions.visionMlps, layer).run({ middle: input }, { hidden_out: output });
+    return output;
   }
 
   async project(features: readonly EngineTensor[]): Promise<EngineTensor> {
-    const { vision, decoder, featureLayers } = this.#config;
+    const { vision, decoder, featureLayers, selectStrategy } = this.#config;
     requireSize('feature layers', features.length, featureLayers.length);
     const rows = features.map(feature => rowsOf(feature, vision.hiddenSize));
-    const visual = HostTensor.zeros([visualTokenCount(this.#config), decoder.hiddenSize]);
+    const tokens = (rows[0]?.size(0) ?? 0) - (selectStrategy === 'full' ? 0 : 1);
+    const visual = HostTensor.zeros([tokens, decoder.hiddenSize]);
     const inputs = Object.fromEntries(rows.map((feature, index) => [`features_${index}`, feature]));
     await this.#sessions.projector.run(inputs, { visual });
     return visual;
@@ -121,9 +148,13 @@ class OnnxEngine implements Engine {
     return stacked;
   }
 
-  createCache(capacity: number): KeyValueCache {
+  combineRows(tensor: EngineTensor, groups: readonly RowGroup[]): EngineTensor {
+    return combineRows(HostTensor.of(tensor), groups);
+  }
+
+  createCache(spare: number): KeyValueCache {
     const { layers, keyValueHeads, headSize } = this.#config.decoder;
-    return new HostCache({ layers, rowSize: keyValueHeads * headSize, capacity });
+    return new HostCache({ layers, rowSize: keyValueHeads * headSize, spare });
   }
 
   async runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult> {

@@ -5,16 +5,17 @@ import { rotaryTables, type RotaryTables } from '../rotary-embedding.ts';
 
 /** Mask and rotary tables of a step: the same for all its layers, so the last ones are kept. */
 export class StepTables {
-  #mask: { readonly queries: Int32Array; readonly keys: Int32Array; readonly values: Float32Array } | undefined;
+  #mask: { readonly rows: number; readonly past: number; readonly values: Float32Array } | undefined;
   #rotary:
     { readonly positions: Int32Array; readonly sequenceLength: number; readonly tables: RotaryTables } | undefined;
 
   constructor(private readonly decoder: DecoderConfig) {}
 
-  /** [queries, keys], 0 or -infinity */
-  mask(queries: Int32Array, keys: Int32Array): Float32Array {
-    if (this.#mask && equal(this.#mask.queries, queries) && equal(this.#mask.keys, keys)) return this.#mask.values;
-    this.#mask = { queries: queries.slice(), keys, values: causalMask(queries, keys) };
+  /** [rows, past + rows], 0 or -infinity */
+  mask(rows: number, past: number): Float32Array {
+    if (this.#mask?.rows !== rows || this.#mask.past !== past) {
+      this.#mask = { rows, past, values: causalMask(rows, past) };
+    }
     return this.#mask.values;
   }
 

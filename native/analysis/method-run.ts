@@ -1,0 +1,79 @@
+/** One method in one run: its parameters, solved for a budget where that needs trials, and its hooks. */
+import { meanEntering, meanLeaving } from '../../trace/fates.ts';
+import type { MethodDescription } from '../../trace/schema.ts';
+import { gridSide } from '../checkpoint/model-config.ts';
+import type { Engine, EngineTensor } from '../engine/engine.ts';
+import type { ChosenMethod } from '../methods/choose-method.ts';
+import type { MethodHooks, Parameters, TokenCounts } from '../methods/method.ts';
+import { TokenReducer } from '../methods/token-reducer.ts';
+import { DecoderRun, type DecoderInput, type DecoderRunOptions } from './decoder-run.ts';
+
+export class MethodRun {
+  private constructor(
+    readonly chosen: ChosenMethod | undefined,
+    public reducer: TokenReducer,
+    public parameters: Parameters,
+    public notes: readonly string[],
+  ) {}
+
+  static start({ method, prompt, config }: DecoderInput & { readonly method?: ChosenMethod | undefined }): MethodRun {
+    if (!method) {
+      const before = prompt.tokens.filter(({ position }) => position < prompt.visual.first).length;
+      return new MethodRun(undefined, TokenReducer.idle(gridSide(config.vision) ** 2, before), {}, []);
+    }
+    const { setup } = method;
+    const hooks = method.method.start(setup);
+    return new MethodRun(method, TokenReducer.of(method.method.name, hooks, setup), setup.parameters, method.notes);
+  }
+
+  /**
+   * Finds parameters for the budget by trial prefills, where the method needs that, and goes on with them.
+   * @returns whether it had to
+   */
+  async solve(
+    engine: Engine,
+    input: DecoderInput,
+    visual: EngineTensor,
+    { signal }: Pick<DecoderRunOptions, 'signal'>,
+  ): Promise<boolean> {
+    const { chosen, reducer } = this;
+    const solveBudget = chosen?.method.solveBudget;
+    if (chosen?.budget === undefined || !solveBudget) return false;
+    const { method, setup, budget } = chosen;
+    const restart = (parameters: Parameters): MethodHooks =>
+      method.start({ ...setup, parameters }, reducer.hooks.memory?.());
+    const measure = async (parameters: Parameters): Promise<TokenCounts> => {
+      const trial = new DecoderRun(
+        engine,
+        { ...input, maxNewTokens: 1 },
+        {
+          signal,
+          reducer: reducer.continuedBy(restart(parameters)),
+        },
+      );
+      await trial.prefill(visual);
+      return trial.counts;
+    };
+    const { parameters, notes = [] } = await solveBudget(budget, setup, measure);
+    this.parameters = parameters;
+    this.notes = [...this.notes, ...notes];
+    this.reducer = reducer.continuedBy(restart(parameters));
+    return true;
+  }
+}
+
+export function describeMethod({ chosen, parameters, notes }: MethodRun, counts: TokenCounts): MethodDescription {
+  if (!chosen) return { name: 'none', parameters: {} };
+  const { method, setup, budget } = chosen;
+  const counted = method.budget ?? 'entering';
+  const layers = counts.entering.map((entering, layer) => ({ entering, leaving: counts.leaving[layer]! }));
+  const reached = counted === 'entering' ? meanEntering(layers) : meanLeaving(layers);
+  return {
+    name: method.name,
+    title: method.title,
+    ...(method.variants.length > 1 && { variant: setup.variant }),
+    parameters,
+    ...(budget !== undefined && { budget: { asked: budget, reached, counted } }),
+    ...(notes.length > 0 && { notes }),
+  };
+}

@@ -1,0 +1,25 @@
+import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import type { ModelShape } from './method.ts';
+
+export function modelShape({ vision, decoder, featureLayers }: ModelConfig): ModelShape {
+  const side = gridSide(vision);
+  return {
+    grid: { rows: side, columns: side },
+    vision: {
+      layers: vision.layers,
+      heads: vision.heads,
+      hiddenSize: vision.hiddenSize,
+      intermediateSize: vision.intermediateSize,
+      featureLayers,
+    },
+    decoder: {
+      layers: decoder.layers,
+      heads: decoder.heads,
+      keyValueHeads: decoder.keyValueHeads,
+      headSize: decoder.headSize,
+      hiddenSize: decoder.hiddenSize,
+      intermediateSize: decoder.intermediateSize,
+      ropeTheta: decoder.rope.theta,
+    },
+  };
+}
