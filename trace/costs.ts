@@ -2,6 +2,9 @@
  * Multiply-accumulates (MACs) and bytes of a run. Publications print MACs as "FLOPs"; nothing here is multiplied by 2.
  */
 
+import type { TokenReduction } from './fates.ts';
+import type { ModelDescription } from './schema.ts';
+
 /**
  * MACs of one decoder layer over n tokens. F2, of the FastV paper (section 4.2): 4nd² + 2n²d + 2ndm, as for an MLP of two matrices.
  * F3, of SparseVLM's code and right for Llama's gated MLP: 4nd² + 2n²d + 3ndm.
@@ -48,4 +51,30 @@ export function keyValueBytes(
   elementBytes: number,
 ): number {
   return 2 * keyValueHeads * headSize * elementBytes;
+}
+
+export interface RunMacs {
+  /** All vision layers that ran. */
+  readonly vision: number;
+  readonly prefill: number;
+  /** All decode steps together. */
+  readonly decode: number;
+}
+
+/** MACs of what a run did; undefined where the trace does not say how wide its MLPs are. */
+export function runMacs(
+  formula: MacFormula,
+  { visionTokens, layers, decodeSteps }: TokenReduction,
+  { vision, decoder }: Pick<ModelDescription, 'vision' | 'decoder'>,
+): RunMacs | undefined {
+  if (vision.intermediateSize === undefined || decoder.intermediateSize === undefined) return undefined;
+  const visionSize = { hiddenSize: vision.hiddenSize, intermediateSize: vision.intermediateSize };
+  const size = { hiddenSize: decoder.hiddenSize, intermediateSize: decoder.intermediateSize };
+  let [prefill, decode] = [0, 0];
+  for (const { sequence, cacheLength } of layers) {
+    prefill += prefillMacs(formula, sequence, size);
+    for (let step = 0; step < decodeSteps; step++) decode += decodeMacs(formula, cacheLength - step, size);
+  }
+  const seen = visionTokens.reduce((sum, tokens) => sum + visionMacs(tokens, visionSize), 0);
+  return { vision: seen, prefill, decode };
 }

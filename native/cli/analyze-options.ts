@@ -5,7 +5,7 @@ import type { Sampling } from '../../trace/schema.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
 import { bundledModelFolder } from '../models.ts';
-import { type AnalyzeRequest, type Device, devices } from '../rpc.ts';
+import { type AnalyzeRequest, type Device, devices, type MethodRequest } from '../rpc.ts';
 
 export interface AnalyzeOptions {
   readonly request: AnalyzeRequest;
@@ -33,6 +33,10 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
       temperature: { type: 'string' },
       'top-p': { type: 'string' },
       seed: { type: 'string' },
+      method: { type: 'string' },
+      variant: { type: 'string' },
+      budget: { type: 'string' },
+      set: { type: 'string', multiple: true },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -67,6 +71,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
       tracePath: values.out ?? defaultTracePath(imagePath, now),
       maxNewTokens: wholeNumber('--max-new-tokens', values['max-new-tokens'], defaultMaxNewTokens, 1),
       sampling: samplingOf(values.temperature, values['top-p'], values.seed),
+      ...methodOption(values),
       device: deviceOf(values.device ?? 'cpu'),
       threads: wholeNumber('--threads', values.threads, 0, 0),
       progressToken: '',
@@ -85,6 +90,36 @@ const emptyRequest: AnalyzeRequest = {
   threads: 0,
   progressToken: '',
 };
+
+/** `--method`, `--variant`, `--budget` and `--set key=value`, as several commands take them. @throws FoveaError `usage` */
+export function methodOption(values: {
+  readonly method?: string | undefined;
+  readonly variant?: string | undefined;
+  readonly budget?: string | undefined;
+  readonly set?: readonly string[] | undefined;
+}): { readonly method?: MethodRequest } {
+  const { method, variant, budget, set = [] } = values;
+  if (method === undefined) {
+    const lonely =
+      variant !== undefined ? '--variant' : budget !== undefined ? '--budget' : set.length > 0 ? '--set' : '';
+    if (lonely === '') return {};
+    throw usage(`${lonely} says how a method runs, but no method is named.`, 'Add --method NAME. See: fovea methods');
+  }
+  return {
+    method: {
+      name: method,
+      ...(variant !== undefined && { variant }),
+      ...(budget !== undefined && { budget: wholeNumber('--budget', budget, 0, 1) }),
+      ...(set.length > 0 && { parameters: Object.fromEntries(set.map(assignment)) }),
+    },
+  };
+}
+
+function assignment(text: string): [name: string, value: string] {
+  const equals = text.indexOf('=');
+  if (equals > 0) return [text.slice(0, equals).trim(), text.slice(equals + 1).trim()];
+  throw usage(`--set ${text} sets nothing.`, 'Write --set name=value.');
+}
 
 function usage(message: string, hint = helpHint): FoveaError {
   return new FoveaError('usage', message, hint);

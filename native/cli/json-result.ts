@@ -1,4 +1,6 @@
 /** The one JSON object that --json prints. */
+import { runMacs } from '../../trace/costs.ts';
+import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import type { Analysis } from '../analysis/pipeline.ts';
 import type { Failure } from './exit-codes.ts';
 
@@ -12,6 +14,7 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
     tokens: generated.map(({ id, text, logprob, alternatives }) => ({ id, text, logprob, alternatives })),
     promptTokens: metadata.promptTokens + metadata.visual.count,
     visualTokens: metadata.visual.count,
+    ...reductionResult(metadata),
     ms: metadata.ms,
     trace: tracePath,
     traceBytes,
@@ -26,6 +29,27 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
       height: metadata.image.height,
       notes: metadata.image.notes,
     },
+  };
+}
+
+/** What the method was and what it left of the work; MACs by formula F3. */
+function reductionResult({ method, reduction, model }: Analysis['metadata']): object {
+  if (!reduction) return {};
+  const macs = runMacs('F3', reduction, model);
+  return {
+    method: method.name,
+    variant: method.variant ?? null,
+    parameters: method.parameters,
+    budget: method.budget ?? null,
+    notes: method.notes ?? [],
+    visualTokensPerLayer: {
+      entering: reduction.layers.map(({ entering }) => entering),
+      leaving: reduction.layers.map(({ leaving }) => leaving),
+    },
+    eIn: meanEntering(reduction.layers),
+    eOut: meanLeaving(reduction.layers),
+    macs: macs ? { formula: 'F3', prefill: macs.prefill, decode: macs.decode, vision: macs.vision } : null,
+    kvBytes: reduction.layers.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0),
   };
 }
 

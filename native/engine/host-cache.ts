@@ -116,8 +116,9 @@ export class HostCache implements KeyValueCache {
       larger.set(old.subarray(0, memory.length * this.#rowSize));
       return larger;
     };
+    const [keys, values] = [moved(memory.keys), moved(memory.values)];
     const positions = new Int32Array(capacity);
     positions.set(memory.positions);
-    [memory.keys, memory.values, memory.positions] = [moved(memory.keys), moved(memory.values), positions];
+    [memory.keys, memory.values, memory.positions] = [keys, values, positions];
   }
 }

@@ -6,7 +6,7 @@ import { loadOnnxEngine } from '../../native/engine/onnx/onnx-engine.ts';
 import type { Device } from '../../native/rpc.ts';
 
 const checkpoint = await openCheckpoint(fileURLToPath(new URL('../golden/variants/gqa', import.meta.url)));
-const sessions = 4 + checkpoint.config.vision.layers + checkpoint.config.decoder.layers;
+const sessions = 4 + 2 * checkpoint.config.vision.layers + checkpoint.config.decoder.layers;
 
 test('progress counts every session, and the event loop turns before each', async t => {
   const seen: number[] = [];

@@ -73,11 +73,11 @@ for (const variant of variants) {
   });
 }
 
-test('every layer has a graph of its own, and each graph a different name', async () => {
+test('every layer has a graph of its own, in the vision tower two, and each graph a different name', async () => {
   const graphs = await graphsOf('gqa');
   assert.equal(new Set(graphs.map(graph => graph.name)).size, graphs.length);
   const { config } = await openCheckpoint(join(variantFolder, 'gqa'));
-  assert.equal(graphs.length, 4 + config.vision.layers + config.decoder.layers);
+  assert.equal(graphs.length, 4 + 2 * config.vision.layers + config.decoder.layers);
 });
 
 test('grouped queries share keys and values: nothing in the graph repeats them', async () => {

@@ -1,0 +1,126 @@
+/** The token methods' common ground, run on the bundled model: plans really shorten what later layers see. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { Pipeline } from '../../native/analysis/pipeline.ts';
+import { checkPlan } from '../../native/methods/check-plan.ts';
+import { VisualTokens } from '../../native/methods/visual-tokens.ts';
+import { bundledModelFolder } from '../../native/models.ts';
+import type { AnalyzeRequest, MethodRequest } from '../../native/rpc.ts';
+import { openTraceFile } from '../../trace/file.ts';
+
+const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-methods-'));
+const pipeline = new Pipeline();
+after(async () => {
+  await pipeline.release();
+  await rm(folder, { recursive: true });
+});
+
+function requestOf(method?: MethodRequest): AnalyzeRequest {
+  return {
+    imagePath: path.resolve('media/samples/scene-04.png'),
+    question: 'What is in the center?',
+    modelFolder: bundledModelFolder(),
+    tracePath: path.join(folder, `${method?.name ?? 'plain'}.fovea`),
+    maxNewTokens: 6,
+    sampling: { mode: 'greedy' },
+    ...(method && { method }),
+    device: 'cpu',
+    threads: 1,
+    progressToken: '',
+  };
+}
+
+async function logitsOf(method?: MethodRequest): Promise<Float32Array[]> {
+  const logits: Float32Array[] = [];
+  await pipeline.analyze(requestOf(method), {
+    traced: false,
+    observer: values => {
+      logits.push(values.slice());
+    },
+  });
+  return logits;
+}
+
+test('a method that keeps every token gives bit-equal logits to no method', async () => {
+  const plain = await logitsOf();
+  for (const name of ['none', 'cls-top-k', 'random']) {
+    const parameters = name === 'none' ? {} : { tokens: 576 };
+    assert.deepEqual(await logitsOf({ name, parameters }), plain, name);
+  }
+});
+
+test('a budget of 64 leaves 64 visual tokens in every layer and cache, and the trace says which', async () => {
+  const { metadata, tracePath } = await pipeline.analyze(requestOf({ name: 'cls-top-k', budget: 64 }));
+  const { reduction, method } = metadata;
+  assert.deepEqual(method.budget, { asked: 64, reached: 64, counted: 'entering' });
+  for (const layer of reduction!.layers) {
+    assert.deepEqual([layer.entering, layer.leaving, layer.cached], [64, 64, 64]);
+    assert.equal(layer.cacheLength, layer.sequence + reduction!.decodeSteps);
+  }
+  const trace = await openTraceFile(tracePath);
+  const fate = await trace.slice('fates.fate');
+  assert.equal(fate.data.filter(value => value === 0).length, 64);
+  assert.equal(fate.data.filter(value => value === 2).length, 512);
+  const { data } = await trace.slice('decoder.attention_to_image', [[10, 11]]);
+  const halves = new Uint16Array(data.slice().buffer);
+  fate.data.forEach((value, patch) => {
+    if (value === 2) assert.equal(halves[patch], 0, `dropped patch ${patch} has attention`);
+  });
+  await trace.close();
+});
+
+test('original positions leave gaps, and new tokens go on after the last one', async () => {
+  const { metadata } = await pipeline.analyze(
+    requestOf({ name: 'random', parameters: { tokens: '100', positions: 'original', seed: '7' } }),
+  );
+  const last = metadata.tokens[metadata.promptTokens - 1]!.position;
+  for (const { lastKeyPosition, queryPosition } of metadata.reduction!.layers) {
+    assert.equal(lastKeyPosition, last);
+    assert.equal(queryPosition, last + 1);
+  }
+});
+
+test('merged tokens know their patches and weights through merges of merges', () => {
+  const first = VisualTokens.ofPatches(6).combine([{ members: [0, 1] }, { members: [2] }, { members: [3, 5] }]);
+  const second = first.combine([{ members: [1, 2], weights: [0.25, 0.75] }, { members: [0] }]);
+  assert.deepEqual(
+    second.list.map(({ patches, weights }) => ({ patches, weights })),
+    [
+      { patches: [2, 3, 5], weights: [0.25, 0.375, 0.375] },
+      { patches: [0, 1], weights: [0.5, 0.5] },
+    ],
+  );
+  assert.deepEqual([...second.spread(Float32Array.of(8, 2))], [1, 1, 2, 3, 0, 3]);
+});
+
+test('a plan that cannot be followed is refused with the name of its hook', () => {
+  const plan = (members: number[], weights?: number[]) => ({
+    id: 'x',
+    title: 'X',
+    tokens: [{ members, ...(weights && { weights }) }],
+  });
+  const hook = 'mine, decoder layer 2';
+  const refused = { code: 'method-failed', message: /mine, decoder layer 2/ };
+  for (const bad of [plan([]), plan([4]), plan([0, 0]), plan([0, 1], [0.5]), plan([0, 1], [0.9, 0.9])]) {
+    assert.throws(() => {
+      checkPlan(bad, 4, hook);
+    }, refused);
+  }
+  assert.throws(() => {
+    checkPlan({ id: 'x', title: 'X', tokens: [] }, 4, hook);
+  }, refused);
+  checkPlan(plan([3, 0], [0.5, 0.5]), 4, hook);
+});
+
+test('unknown methods, parameters and impossible budgets are told with what would do', async () => {
+  const rejects = (method: MethodRequest, code: string, hint: RegExp) =>
+    assert.rejects(pipeline.analyze(requestOf(method)), { code, hint });
+  await rejects({ name: 'nothing' }, 'usage', /cls-top-k/);
+  await rejects({ name: 'cls-top-k', parameters: { token: 3 } }, 'usage', /tokens/);
+  await rejects({ name: 'cls-top-k', parameters: { tokens: 'many' } }, 'usage', /fovea methods/);
+  await rejects({ name: 'cls-top-k', budget: 577 }, 'budget-impossible', /576/);
+  await rejects({ name: 'cls-top-k', variant: 'paper' }, 'usage', /code/);
+});
