@@ -151,7 +151,7 @@ export class DecoderRun {
         positions: Int32Array.of(position),
         sequenceLength: position + 1,
         cache: this.cache,
-        ...(writer && { attention: this.attentionQuery(rows, this.cached[layer]!) }),
+        ...(writer && { attention: this.attentionQuery(rows, this.cached[layer]) }),
       });
       hidden = result.hidden;
       if (writer && result.attention) this.record(writer, layer, result.attention, rows);

@@ -12,6 +12,7 @@ const exitCodeText = `Exit codes
   4    the model's files are missing, damaged, or of an unknown kind
   5    not enough memory, or the device is not available
   6    a file cannot be written, or is no readable trace
+  7    a token method failed, e.g. your own returned a plan that cannot be followed
   130  cancelled with Ctrl-C; what was answered so far is in the trace`;
 
 export const mainHelp = `${versionText}: shows what a vision-language model looks at
@@ -57,12 +58,19 @@ How to answer
   --top-p P              draws among the fewest tokens that have this probability together. Default: 1
   --seed N               the same seed draws the same answer. Default: 0
 
+Which visual tokens to keep
+  --method NAME          a token method; without one, all visual tokens run
+  --variant code|paper   as the official code behaves, or as the publication says, where they differ
+  --budget N             visual tokens, mean over the decoder's layers
+  --set NAME=VALUE       a parameter of the method; may be repeated
+
 What comes out
   --out, -o FILE         the trace. Default: fovea-runs/IMAGE-DATE-TIME.fovea in the current folder
   --json                 print one JSON object instead of text, also for errors:
                          answer, tokens [{id, text, logprob, alternatives}] with the end token, promptTokens (all
                          positions before the answer, visual ones counted), visualTokens, ms {load, vision, prefill,
-                         decode, total}, trace, model, bundledModel, state; or error {code, message, hint}
+                         decode, total}, trace, model, bundledModel, state, method, variant, visualTokensPerLayer {entering,
+                         leaving}, macs {formula, prefill, decode}, kvBytes; or error {code, message, hint}
   --help, -h             this text
 
 Progress is shown on stderr if that is a terminal. Ctrl-C stops after the layer that is running and keeps what was
