@@ -3,8 +3,8 @@ check its result without one byte of extra traffic."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Sequence
+from dataclasses import dataclass, field
+from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 
@@ -21,6 +21,7 @@ class Inputs:
     query_scale: float
     # One [first, last) of global key positions per global query row; None: everything is visible.
     visible: Optional[Sequence[Sequence[int]]]
+    _intervals: Dict[int, Tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     def block(self, kind: str, owner: int, dtype: Optional[torch.dtype] = None) -> torch.Tensor:
         """[1, heads, rows, dim] of the run's element type, as the owner holds it; converted to `dtype` only afterwards."""
@@ -36,13 +37,20 @@ class Inputs:
         tensor = tensor.to(schedule.element)
         return tensor if dtype is None else tensor.to(dtype)
 
-    def intervals(self, owner: int) -> Optional[torch.Tensor]:
-        """int32 [rows, 2] of a query block, on the device."""
+    def host_intervals(self, owner: int) -> Optional[torch.Tensor]:
+        """int32 [rows, 2] of a query block."""
         if self.visible is None:
             return None
-        first = sum(self.schedule.query_rows[:owner])
-        rows = self.visible[first : first + self.schedule.query_rows[owner]]
-        return torch.tensor(rows, dtype=torch.int32, device=self.device).reshape(-1, 2)
+        if owner not in self._intervals:
+            first = sum(self.schedule.query_rows[:owner])
+            rows = self.visible[first : first + self.schedule.query_rows[owner]]
+            host = torch.tensor(rows, dtype=torch.int32).reshape(-1, 2)
+            self._intervals[owner] = (host, host.to(self.device))
+        return self._intervals[owner][0]
+
+    def intervals(self, owner: int) -> Optional[torch.Tensor]:
+        """The same on the device."""
+        return None if self.host_intervals(owner) is None else self._intervals[owner][1]
 
     def first_key(self, owner: int) -> int:
         return sum(self.schedule.key_rows[:owner])

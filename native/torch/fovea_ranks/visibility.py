@@ -23,11 +23,9 @@ def visible_keys(
     return (position >= first) & (position < last)
 
 
-def visible_share(intervals: Optional[torch.Tensor], first_key: int, keys: int) -> float:
-    """Share of the (row, key) pairs of a shard that are visible, 0 to 1: what an ownership grid shades."""
-    if intervals is None:
-        return 1.0
-    if keys == 0 or intervals.shape[0] == 0:
-        return 0.0
-    bounded = intervals.clamp(first_key, first_key + keys)
-    return float((bounded[:, 1] - bounded[:, 0]).clamp(min=0).sum()) / (keys * intervals.shape[0])
+def rows_that_see(intervals: Optional[torch.Tensor], rows: int, keys: range) -> torch.Tensor:
+    """bool [rows]: which rows see at least one of these keys. On the host, so that no stream has to be waited for."""
+    if intervals is None or len(keys) == 0:
+        return torch.full((rows,), len(keys) > 0)
+    bounded = intervals.clamp(keys.start, keys.stop)
+    return bounded[:, 1] > bounded[:, 0]
