@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 
 from .progress import RunError, say
@@ -12,8 +11,8 @@ from .progress import RunError, say
 _EPILOG = """examples:
   python -m fovea_ranks --ranks 4 --schedule lv.json --out lv.fovea
   torchrun --nproc_per_node 8 -m fovea_ranks --schedule lv.json ring.json --out both.fovea --repeat 5 --warmup 2
-  torchrun --nnodes 2 --node_rank 0 --master_addr HOST --master_port 29500 --nproc_per_node 8 -m fovea_ranks ...
-  (the last one on every host, with its own --node_rank and the same schedule)"""
+  python -m fovea_ranks --ranks 8 --hosts 2 --host 0 --address HOST --port 29500 --schedule lv.json --out lv.fovea
+  (the last one on every host, with its own --host and the same schedule; 16 ranks in all)"""
 
 
 def parse(words: "list[str]") -> argparse.Namespace:
@@ -27,7 +26,11 @@ def parse(words: "list[str]") -> argparse.Namespace:
     what.add_argument("--schedule", nargs="+", metavar="FILE", help="schedules of one workload, run one after the other")
     what.add_argument("--bench", metavar="FOLDER", help="every *.json in this folder is run; --out is then a folder")
     parser.add_argument("--out", required=True, help="the trace to write, *.fovea")
-    parser.add_argument("--ranks", type=int, help="start this many ranks on this host (without torchrun)")
+    parser.add_argument("--ranks", type=int, help="start this many ranks on this host, as torchrun does")
+    parser.add_argument("--hosts", type=int, default=1, help="hosts that take part, with as many ranks each (1)")
+    parser.add_argument("--host", type=int, default=0, help="which of them this one is, from 0")
+    parser.add_argument("--address", default="127.0.0.1", help="address of host 0")
+    parser.add_argument("--port", type=int, default=0, help="a free port of host 0 (any, with one host)")
     parser.add_argument("--repeat", type=int, default=1, help="timed passes; the median one is in the ledger (1)")
     parser.add_argument("--warmup", type=int, default=0, help="untimed passes before them (0)")
     parser.add_argument("--throttle", type=float, metavar="GB/S", help="emulate links of this bandwidth; marked simulated")
@@ -39,20 +42,6 @@ def parse(words: "list[str]") -> argparse.Namespace:
     parser.add_argument("--join-timeout", type=float, default=30.0, metavar="S", help="wait this long for all ranks (30)")
     parser.add_argument("--silence", type=float, default=6.0, metavar="S", help="a rank silent this long is lost (6)")
     return parser.parse_args(words)
-
-
-def launch(options: argparse.Namespace, words: "list[str]") -> None:
-    """Becomes torchrun, which starts this module once per rank and ends all ranks when one fails."""
-    port = _free_port()
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(options.ranks)]
-    launcher += ["--master_addr", "127.0.0.1", "--master_port", str(port), "--monitor_interval", "0.5"]
-    os.execv(sys.executable, launcher + ["-m", "fovea_ranks", *words])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def main(words: "list[str]") -> int:
@@ -75,15 +64,20 @@ def main(words: "list[str]") -> int:
             raise RunError("no-torch", "This PyTorch was built without torch.distributed.", "Install another build.", rank)
         if rank < 0:
             if options.ranks is None:
-                raise RunError("usage", "--ranks is missing: how many ranks are to be started?", "Or start with torchrun.")
+                raise RunError("usage", "--ranks is missing: how many ranks are to be started?", "Or use torchrun.")
+            if options.hosts > 1 and options.port == 0:
+                raise RunError("usage", "--port is missing: with several hosts, name a free port of host 0.")
             from .job import load_job
 
             if options.schedule:
                 load_job(options.schedule)
-            launch(options, words)
+            from .launcher import launch
+
+            return launch(options, words)
         from .run import main as run
 
-        return run(options)
+        run(options)
+        return 0
     except RunError as error:
         say("error", **error.as_line())
         return error.exit_code

@@ -79,8 +79,8 @@ class GlooLink:
     def __init__(self, device: torch.device, slow: Optional[SlowLink], failed: Failure) -> None:
         self._device, self._slow, self._failed = device, slow, failed
         self._posting = threading.Lock()
-        self._outbox: "queue.SimpleQueue[Optional[Batch]]" = queue.SimpleQueue()
-        self._inbox: "queue.SimpleQueue[Optional[Tuple[Batch, list]]]" = queue.SimpleQueue()
+        self._outbox: "queue.SimpleQueue[Batch]" = queue.SimpleQueue()
+        self._inbox: "queue.SimpleQueue[Tuple[Batch, list]]" = queue.SimpleQueue()
         self._free_at: dict = {}
         for target, name in ((self._send_all, "sender"), (self._receive_all, "receiver")):
             threading.Thread(target=target, name=name, daemon=True).start()
@@ -108,10 +108,6 @@ class GlooLink:
     def barrier(self) -> None:
         dist.barrier()
 
-    def close(self) -> None:
-        self._outbox.put(None)
-        self._inbox.put(None)
-
     def _pieces(self, tensor: torch.Tensor) -> List[torch.Tensor]:
         flat = tensor.view(-1)
         if self._slow is None:
@@ -121,8 +117,6 @@ class GlooLink:
     def _send_all(self) -> None:
         while True:
             batch = self._outbox.get()
-            if batch is None:
-                return
             for outgoing in batch.outgoing:
                 try:
                     self._send(outgoing)
@@ -151,10 +145,7 @@ class GlooLink:
 
     def _receive_all(self) -> None:
         while True:
-            entry = self._inbox.get()
-            if entry is None:
-                return
-            batch, works = entry
+            batch, works = self._inbox.get()
             for incoming, (host, pieces) in zip(batch.incoming, works):
                 try:
                     for work in pieces:
@@ -230,9 +221,6 @@ class NcclLink:
         token = torch.zeros(1, device=self._device)
         dist.all_reduce(token)
         torch.cuda.synchronize(self._device)
-
-    def close(self) -> None:
-        self._timed.clear()
 
     def _delay(self, batch: Batch) -> None:
         if self._slow is None or not batch.outgoing:

@@ -6,10 +6,9 @@ import argparse
 import math
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NoReturn, Optional
 
 import torch
-import torch.distributed as dist
 
 from .clock import ClockOffset, measure_offsets
 from .description import Outcome, Setting, describe, median_repeat
@@ -51,7 +50,7 @@ class RankRun:
         self._setting: Optional[Setting] = None
         self.results: List[Dict[str, Any]] = []
 
-    def go(self) -> int:
+    def go(self) -> NoReturn:
         options = self.options
         place = place_of_this_process()
         for job in self.jobs:
@@ -82,7 +81,9 @@ class RankRun:
             if "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text:
                 watch.fail(_out_of_memory(place, device, text))
             watch.fail(RunError("internal", f"Rank {place.rank} failed: {text.splitlines()[0][:200]}", "", place.rank))
-        return RunError.exit_codes["check-failed"] if any(not result["ok"] for result in self.results) else 0
+        code = RunError.exit_codes["check-failed"] if any(not result["ok"] for result in self.results) else 0
+        # Threads of the process group may still wait for messages; taking it apart races with them.
+        os._exit(code)
 
     def _run(self, place: Place, device: torch.device, members: List[Member], watch: Watch, store: Any) -> None:
         options = self.options
@@ -104,17 +105,19 @@ class RankRun:
                 for reason in attention.passed_over:
                     say("note", text=f"Not used: {reason}")
             self._run_job(job, place, device, link, attention, watch)
-            events = watch.collect_now() if number < len(self.jobs) - 1 else watch.finish()
+            events = watch.hand_over(number)
             if events is not None:
                 self.results.append(self._write(events, None))
-        link.close()
-        if dist.is_initialized() and backend == "gloo":
-            dist.destroy_process_group()
+        watch.finish()
 
     def _run_job(
         self, job: Job, place: Place, device: torch.device, link: Any, attention: BlockAttention, watch: Watch
     ) -> None:
-        options = self.options
+        options, number = self.options, self._current
+
+        def record(event: dict) -> None:
+            watch.record({"job": number, **event})
+
         passes = ([CHECK_REPEAT] if options.check else []) + list(range(-options.warmup, options.repeat))
         total = len(passes) * sum(len(schedule.operations(place.rank)) for schedule in job.schedules)
         meter = _Meter(place.rank, total, job.name)
@@ -131,7 +134,7 @@ class RankRun:
                     state.put_own(kind, tensor)
                 if schedules[0].repeated:
                     state.repeat_own_keys()
-                verify = Verification(inputs, place.rank, watch.record) if repeat == CHECK_REPEAT else None
+                verify = Verification(inputs, place.rank, record) if repeat == CHECK_REPEAT else None
                 executor = Executor(state, inputs, link, attention, verify.after_merge if verify else None)
                 for index, schedule, start in zip(group, schedules, starts):
                     meter.what = schedule.label()
@@ -139,13 +142,13 @@ class RankRun:
                         verify.begin(index, schedule)
                     if device.type == "cuda":
                         torch.cuda.reset_peak_memory_stats(device)
-                    recorder = Recorder(watch.record, index, repeat, place.rank, not link.synchronous)
+                    recorder = Recorder(record, index, repeat, place.rank, not link.synchronous)
                     link.barrier()
                     recorder.begin()
                     executor.run(schedule, recorder, uses, start, meter.step)
                     if device.type == "cuda":
                         peak = torch.cuda.max_memory_allocated(device)
-                        watch.record({"e": "peak", "run": index, "repeat": repeat, "rank": place.rank, "bytes": peak})
+                        record({"e": "peak", "run": index, "repeat": repeat, "rank": place.rank, "bytes": peak})
                     if verify and schedule.pass_name == "forward":
                         verify.final_output(state)
                     elif verify:
@@ -161,7 +164,7 @@ class RankRun:
     def _write(self, events: Events, failure: Optional[RunError]) -> Dict[str, Any]:
         setting, path = self._setting, self.outs[self._current]
         assert setting is not None
-        flat = [event for rank in sorted(events) for event in events[rank] if event.get("job", 0) == self._current]
+        flat = [event for rank in sorted(events) for event in events[rank] if event["job"] == self._current]
         outcomes = _outcomes(setting, flat, failure is not None)
         description = describe(setting, outcomes, failure)
         found = tables([outcome.ledger for outcome in outcomes], [a for o in outcomes for a in o.agreements])
@@ -287,7 +290,7 @@ def _out_of_memory(place: Place, device: torch.device, text: str) -> RunError:
     )
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> NoReturn:
     end_with_parent()
     if math.isnan(options.query_scale) or options.repeat < 1:
         raise RunError("usage", "--repeat must be at least 1.")
@@ -299,4 +302,4 @@ def main(options: argparse.Namespace) -> int:
         outs = [os.path.join(options.out, f"{job.name}.fovea") for job in jobs]
     else:
         jobs, outs = [load_job(options.schedule)], [options.out]
-    return RankRun(options, jobs, outs).go()
+    RankRun(options, jobs, outs).go()

@@ -26,11 +26,30 @@ Events = Dict[int, List[dict]]
 WritePartial = Callable[[Events, RunError], Optional[str]]
 
 
+class LockedStore:
+    """A connection to the store serves one request at a time."""
+
+    def __init__(self, store: dist.TCPStore) -> None:
+        self._store, self._lock = store, threading.Lock()
+
+    def add(self, key: str, amount: int) -> int:
+        with self._lock:
+            return self._store.add(key, amount)
+
+    def set(self, key: str, value: str) -> None:
+        with self._lock:
+            self._store.set(key, value)
+
+    def get(self, key: str) -> bytes:
+        with self._lock:
+            return self._store.get(key)
+
+
 class Watch:
     """`store` must be a connection of its own: a store serves one thread at a time."""
 
     def __init__(self, store: dist.TCPStore, rank: int, ranks: int, silence_seconds: float, write: WritePartial) -> None:
-        self._store, self.rank, self.ranks = store, rank, ranks
+        self._store, self.rank, self.ranks = LockedStore(store), rank, ranks
         self._silence, self._write = silence_seconds, write
         self._lock = threading.Lock()
         self._unsent: List[dict] = []
@@ -63,29 +82,31 @@ class Watch:
         while True:
             time.sleep(60)
 
-    def finish(self) -> Optional[Events]:
-        """After the last event: waits until every rank is here. The events of all ranks on rank 0, None elsewhere."""
+    def hand_over(self, stage: int) -> Optional[Events]:
+        """After the last event of a job, on every rank: what all ranks recorded so far on rank 0, None elsewhere."""
+        self._send_events()
+        self._store.add(f"stage/{stage}", 1)
+        if self.rank != 0:
+            return None
+        while self._store.add(f"stage/{stage}", 0) < self.ranks:
+            time.sleep(0.01)
+        return self._collect()
+
+    def finish(self) -> None:
+        """Nobody leaves before all are here, since rank 0 may host the store and a launcher ends all ranks with the first
+        that fails. From here on nothing is a fault any more."""
+        self._store.add("finished", 1)
+        while self._store.add("finished", 0) < self.ranks:
+            time.sleep(0.01)
         self._stopping = True
         os.write(self._wake_write, b".")
         self._thread.join()
-        self._send_events()
-        self._store.add("finished", 1)
-        while self._store.add("finished", 0) < self.ranks:
-            self._look()
-            time.sleep(0.01)
         if self.rank != 0:
-            # Rank 0 may host the store: it leaves last, and nobody leaves before it has read everything.
-            while self._store.add("collected", 0) == 0:
-                self._look()
-                time.sleep(0.01)
             self._store.add("left", 1)
-            return None
-        events = self._collect()
-        self._store.add("collected", 1)
+            return
         deadline = time.monotonic() + 2
         while self._store.add("left", 0) < self.ranks - 1 and time.monotonic() < deadline:
             time.sleep(0.01)
-        return events
 
     def _guarded(self) -> None:
         try:
