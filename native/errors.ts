@@ -5,6 +5,7 @@ export type FoveaErrorCode =
   | 'image-too-large'
   | 'question-invalid'
   | 'question-too-long'
+  | 'question-set'
   | 'checkpoint-missing'
   | 'checkpoint-malformed'
   | 'architecture-unsupported'

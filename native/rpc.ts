@@ -3,6 +3,7 @@
  * channel. Data never travels here: results are a path to a trace.
  */
 import { NotificationType, ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
+import type { EvaluationCondition, EvaluationOutcome, EvaluationProblem } from '../trace/evaluation/evaluation.ts';
 import type { ParameterValue, Sampling, StageTimings } from '../trace/schema.ts';
 import type { FoveaErrorCode } from './errors.ts';
 
@@ -89,10 +90,76 @@ export interface ReportResult {
   readonly bytes: number;
 }
 
+export interface EvaluateRequest {
+  readonly setPath: string;
+  /** Where results.jsonl, the summaries and the trace go; results that belong together are gone on with. */
+  readonly outFolder: string;
+  /** "name" or "name:variant". No pruning runs beside them. */
+  readonly methods: readonly string[];
+  /** Visual tokens. None: each method runs with its own parameters. */
+  readonly budgets: readonly number[];
+  /** By method name. */
+  readonly parameters?: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
+  /** The first so many questions of the set; all of them if absent. */
+  readonly limit?: number;
+  /** Runs at the same time, each with a model in memory of its own. */
+  readonly jobs: number;
+  readonly modelFolder: string;
+  readonly maxNewTokens: number;
+  readonly device: Device;
+  /** 0 shares the physical cores, at most 8, among the jobs. */
+  readonly threads: number;
+  readonly progressToken: string;
+}
+
+export interface EvaluateResult {
+  readonly tracePath: string;
+  /** summary.csv, summary.json and results.jsonl, too. */
+  readonly files: readonly string[];
+  readonly state: 'complete' | 'cancelled';
+  readonly questions: number;
+  readonly conditions: number;
+  /** Runs that are done, those of earlier sessions included, and in all. */
+  readonly done: number;
+  readonly total: number;
+  /** Lines and questions that could not be asked. */
+  readonly problems: readonly EvaluationProblem[];
+  /** Earlier results did not belong to this evaluation and were moved. */
+  readonly startedAnew?: { readonly changed: readonly string[]; readonly movedTo: string };
+}
+
+export interface EvaluationProgress {
+  /** Runs finished, those of earlier sessions included, and in all. */
+  readonly done: number;
+  readonly total: number;
+  /** Milliseconds that the rest will take at the speed of this session; absent until that is known. */
+  readonly remaining?: number;
+  /** What was finished last. */
+  readonly question?: string;
+  readonly condition?: string;
+}
+
+/** One question under one condition, untraced: what a process that works for an evaluation is asked. */
+export interface AnswerRequest {
+  readonly imagePath: string;
+  readonly question: string;
+  /** Each of them counts as right. */
+  readonly answers: readonly string[];
+  readonly condition: Pick<EvaluationCondition, 'method' | 'variant' | 'budget' | 'parameters'>;
+  readonly modelFolder: string;
+  readonly maxNewTokens: number;
+  readonly device: Device;
+  readonly threads: number;
+}
+
 /** Requests run one after the other; a second one reports `queued` until its turn. Cancellable. */
 export const analyzeRequest = new RequestType<AnalyzeRequest, AnalyzeResult, PipelineError>('fovea/analyze');
 /** Reads traces and needs no model. Waits for the runs before it. Cancellable. */
 export const reportRequest = new RequestType<ReportRequest, ReportResult, PipelineError>('fovea/report');
+/** Cancellable: what was answered until then stays and is gone on with by the next request. Waits for the runs before it. */
+export const evaluateRequest = new RequestType<EvaluateRequest, EvaluateResult, PipelineError>('fovea/evaluate');
+export const evaluationProgress = new ProgressType<EvaluationProgress>();
+export const answerRequest = new RequestType<AnswerRequest, EvaluationOutcome, PipelineError>('fovea/answer');
 export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
 /** Forgets the loaded model and gives its memory back. */
 export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');

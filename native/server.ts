@@ -10,13 +10,25 @@ import {
   ResponseError,
 } from 'vscode-jsonrpc/node';
 import { TraceError } from '../trace/errors.ts';
+import type { EvaluationOutcome } from '../trace/evaluation/evaluation.ts';
 import { Pipeline } from './analysis/pipeline.ts';
 import { FoveaError } from './errors.ts';
+import { answererStarter } from './evaluation/answerers.ts';
+import { evaluate, type EvaluationEnd } from './evaluation/evaluate.ts';
+import { PipelineAnswerer } from './evaluation/pipeline-answerer.ts';
+import { methods } from './methods/registry.ts';
 import { writeReport } from './report/write-report.ts';
 import {
   type AnalyzeRequest,
   analyzeRequest,
+  answerRequest,
+  type AnswerRequest,
   type AnalyzeResult,
+  type EvaluateRequest,
+  evaluateRequest,
+  type EvaluateResult,
+  type EvaluationProgress,
+  evaluationProgress,
   logNotification,
   type PipelineError,
   type PipelineStatus,
@@ -96,6 +108,33 @@ function serve(): void {
     }
   };
 
+  const evaluation = async (request: EvaluateRequest, token: CancellationToken): Promise<EvaluateResult> => {
+    const abort = abortOf(token, 'The evaluation was cancelled.');
+    const progress = (value: EvaluationProgress): void => {
+      connection.sendProgress(evaluationProgress, request.progressToken, value).catch(leaveOnClosedChannel);
+    };
+    const startAnswerers = answererStarter(() => new PipelineAnswerer(pipeline, { keepLoaded: true }));
+    try {
+      const run = (): Promise<EvaluationEnd> =>
+        evaluate(request, { progress, signal: abort.signal, methods, startAnswerers });
+      const { evaluation: _, summary: __, ...result } = await queue.run(run, abort.signal);
+      log('info', `Evaluation: ${result.state}, ${result.done} of ${result.total} runs.`);
+      return result;
+    } finally {
+      abort.dispose();
+    }
+  };
+
+  const answer = async (request: AnswerRequest, token: CancellationToken): Promise<EvaluationOutcome> => {
+    const abort = abortOf(token, 'The question was cancelled.');
+    try {
+      const answerer = new PipelineAnswerer(pipeline, { keepLoaded: true });
+      return await queue.run(() => answerer.answer(request, abort.signal), abort.signal);
+    } finally {
+      abort.dispose();
+    }
+  };
+
   const status = (): PipelineStatus => {
     const { folder, engine, loads } = pipeline.model;
     return {
@@ -135,6 +174,8 @@ function serve(): void {
 
   connection.onRequest(analyzeRequest, answering(analyze));
   connection.onRequest(reportRequest, answering(report));
+  connection.onRequest(evaluateRequest, answering(evaluation));
+  connection.onRequest(answerRequest, answering(answer));
   connection.onRequest(statusRequest, status);
   connection.onRequest(
     releaseRequest,

@@ -1,5 +1,8 @@
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { TraceError } from './errors.ts';
+import type { Evaluation } from './evaluation/evaluation.ts';
+import { EvaluationReader } from './evaluation/reader.ts';
+import { encodeEvaluation } from './evaluation/writer.ts';
 import { TraceReader, type ByteSource } from './reader.ts';
 import { readTraceKind, type TraceKind } from './kind.ts';
 import type { RunMetadata } from './schema.ts';
@@ -44,6 +47,11 @@ export async function openTrafficFile(path: string): Promise<TrafficReader> {
   return TrafficReader.open(await openSource(path));
 }
 
+/** Opens an evaluation on disk. @throws TraceError when it is none; errors of the file system as they come. */
+export async function openEvaluationFile(path: string): Promise<EvaluationReader> {
+  return EvaluationReader.open(await openSource(path));
+}
+
 /** @throws TraceError when it is no trace; errors of the file system as they come. */
 export async function traceFileKind(path: string): Promise<TraceKind> {
   return readTraceKind(await openSource(path));
@@ -69,6 +77,11 @@ export async function writeTrafficFile(
   content: TrafficContent,
 ): Promise<number> {
   return writeParts(path, encodeTraffic(metadata, content));
+}
+
+/** The same for an evaluation. @returns bytes written */
+export async function writeEvaluationFile(path: string, evaluation: Evaluation): Promise<number> {
+  return writeParts(path, encodeEvaluation(evaluation));
 }
 
 async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<number> {

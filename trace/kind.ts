@@ -1,15 +1,16 @@
-/** What kind of run a trace holds: a model on an image, or traffic between ranks. */
+/** What kind of run a trace holds: a model on an image, traffic between ranks, or an evaluation. */
 import { TraceError } from './errors.ts';
 import { isRecord } from './safetensors.ts';
 import { metadataKey } from './schema.ts';
 import { type ByteSource, openHeader } from './tensor-file.ts';
 
 /** `run` has no `kind` in its description. */
-export type TraceKind = 'run' | 'traffic';
+export type TraceKind = 'run' | 'traffic' | 'evaluation';
 
 const kindNames: Readonly<Record<TraceKind, string>> = {
   run: 'a run of a model on an image',
   traffic: 'traffic between ranks',
+  evaluation: 'an evaluation of methods on a question set',
 };
 
 /** @throws TraceError `bad-metadata` where there is no description, `newer-schema` for a kind that is not known */
@@ -52,7 +53,7 @@ function describe(metadata: Readonly<Record<string, string>>): unknown {
 function kindOf(description: unknown): TraceKind {
   const kind = isRecord(description) ? description['kind'] : undefined;
   if (kind === undefined) return 'run';
-  if (kind === 'traffic') return 'traffic';
+  if (kind === 'traffic' || kind === 'evaluation') return kind;
   throw new TraceError(
     'newer-schema',
     `This trace is of the kind ${JSON.stringify(kind)}, which this version of Fovea does not know. Update Fovea to open it.`,

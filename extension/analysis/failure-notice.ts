@@ -69,6 +69,7 @@ function remediesFor(detail: PipelineFailureDetail): Remedy[] {
     case 'image-too-large':
       return ['tryAgain', 'showLog'];
     case 'usage':
+    case 'question-set':
     case 'cancelled':
     case 'internal':
       return ['tryAgain', 'restartPipeline', 'showLog'];

@@ -20,6 +20,7 @@ const codeOf: Readonly<Record<FoveaErrorCode, number>> = {
   'image-too-large': exitCodes.input,
   'question-invalid': exitCodes.input,
   'question-too-long': exitCodes.input,
+  'question-set': exitCodes.input,
   'checkpoint-missing': exitCodes.checkpoint,
   'checkpoint-malformed': exitCodes.checkpoint,
   'architecture-unsupported': exitCodes.checkpoint,

@@ -4,11 +4,11 @@ import { version } from '../version.ts';
 
 export const versionText = `fovea ${version}`;
 
-const exitCodeText = `Exit codes
+export const exitCodeText = `Exit codes
   0    done
   1    something unexpected; of reproduce, also: the runs disagree
   2    the command line was not understood
-  3    the image or the question cannot be used
+  3    the image, the question or the question set cannot be used
   4    the model's files are missing, damaged, or of an unknown kind
   5    not enough memory, or the device is not available
   6    a file cannot be written, or is no readable trace
@@ -24,6 +24,7 @@ Usage
   fovea analyze IMAGE QUESTION [options]   run the model, show the answer and a map, write a trace
   fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
   fovea report TRACE … [options]           make a document of a run, or of several compared, that opens anywhere
+  fovea eval QUESTIONS.jsonl [options]     compare methods and budgets over a question set
   fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
   fovea COMMAND --help                     everything about a command
   fovea --version

@@ -2,6 +2,7 @@
 import { FoveaError } from '../errors.ts';
 import { analyzeCommand } from './analyze-command.ts';
 import type { CommandContext } from './command.ts';
+import { evalCommand } from './eval-command.ts';
 import { describeFailure, exitCodes, type Failure } from './exit-codes.ts';
 import { mainHelp, versionText } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
@@ -14,6 +15,7 @@ type Command = (words: readonly string[], context: CommandContext) => Promise<nu
 
 const commands: Readonly<Record<string, Command>> = {
   analyze: analyzeCommand,
+  eval: evalCommand,
   inspect: inspectCommand,
   report: reportCommand,
   reproduce: reproduceCommand,

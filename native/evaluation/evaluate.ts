@@ -1,0 +1,130 @@
+/** Composition root of an evaluation: from a question set on disk to results, summaries and a trace on disk. */
+import { rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
+import { type EvaluationSummary, summarizeEvaluation } from '../../trace/evaluation/summary.ts';
+import { writeEvaluationFile } from '../../trace/file.ts';
+import { openModelFiles } from '../analysis/loaded-model.ts';
+import { visualTokenCount } from '../checkpoint/model-config.ts';
+import { FoveaError } from '../errors.ts';
+import type { EvaluateRequest, EvaluateResult, EvaluationProgress } from '../rpc.ts';
+import { version } from '../version.ts';
+import type { Answerer } from './answerer.ts';
+import { type EvaluableMethod, planConditions } from './conditions.ts';
+import { assembleEvaluation, type EvaluationParts, threadsOfJob } from './assemble.ts';
+import { matchingRule } from './match-answer.ts';
+import { cannotWriteEvaluation } from './output-error.ts';
+import { readQuestionSet } from './question-set.ts';
+import { openResults, resultsName } from './results-file.ts';
+import { runEvaluation } from './run-evaluation.ts';
+import { summaryJson, summaryLines, toCsv } from './summary-files.ts';
+
+export const evaluationTraceName = 'evaluation.fovea';
+
+export interface EvaluationOptions {
+  readonly progress?: ((progress: EvaluationProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly methods: readonly EvaluableMethod[];
+  /** As many as there are jobs; called when all else is known to be in order. */
+  readonly startAnswerers: (jobs: number) => readonly Answerer[];
+}
+
+export interface EvaluationEnd extends EvaluateResult {
+  readonly evaluation: Evaluation;
+  readonly summary: EvaluationSummary;
+}
+
+/**
+ * Cancelled, it summarizes what there is; the next evaluation into the same folder goes on with it.
+ * @throws FoveaError
+ */
+export async function evaluate(request: EvaluateRequest, options: EvaluationOptions): Promise<EvaluationEnd> {
+  checkRequest(request);
+  const set = await readQuestionSet(request.setPath);
+  const { checkpoint, fingerprint } = await openModelFiles(resolve(request.modelFolder));
+  const visualTokens = visualTokenCount(checkpoint.config);
+  const conditions = planConditions(request, options.methods, visualTokens);
+  const questions = set.questions.slice(0, request.limit);
+  const folder = resolve(request.outFolder);
+  const opened = await openResults(
+    folder,
+    {
+      set: set.digest,
+      model: fingerprint,
+      maxNewTokens: request.maxNewTokens,
+      device: request.device,
+      matching: matchingRule,
+      producer: version,
+    },
+    new Date(),
+  );
+  const answerers = options.startAnswerers(request.jobs);
+  try {
+    const results = await runEvaluation({
+      progress: options.progress,
+      signal: options.signal,
+      request: { ...request, threads: threadsOfJob(request) },
+      questions,
+      conditions,
+      earlier: opened.earlier,
+      answerers,
+      append: result => opened.file.append(result),
+    });
+    const total = questions.length * conditions.length;
+    const parts = { request, set, questions, conditions, checkpoint, visualTokens, created: opened.created, results };
+    const evaluation = assembleEvaluation(parts satisfies EvaluationParts);
+    const summary = summarizeEvaluation(evaluation);
+    const [tracePath, ...files] = await writeEvaluation(folder, evaluation, summary);
+    return {
+      evaluation,
+      summary,
+      tracePath: tracePath!,
+      files: [tracePath!, ...files, join(folder, resultsName)],
+      state: results.length === total ? 'complete' : 'cancelled',
+      questions: questions.length,
+      conditions: conditions.length,
+      done: results.length,
+      total,
+      problems: evaluation.metadata.problems,
+      ...(opened.startedAnew && { startedAnew: opened.startedAnew }),
+    };
+  } finally {
+    await opened.file.close();
+    await Promise.all(answerers.map(answerer => answerer.close()));
+  }
+}
+
+async function writeEvaluation(
+  folder: string,
+  evaluation: Evaluation,
+  summary: EvaluationSummary,
+): Promise<readonly string[]> {
+  const tracePath = join(folder, evaluationTraceName);
+  try {
+    await writeEvaluationFile(tracePath, evaluation);
+    const csv = await replace(join(folder, 'summary.csv'), toCsv(summaryLines(summary)));
+    const json = await replace(join(folder, 'summary.json'), summaryJson(evaluation.metadata, summary));
+    return [tracePath, csv, json];
+  } catch (error) {
+    throw cannotWriteEvaluation(folder, error);
+  }
+}
+
+/** Under another name first, so that a failure leaves no half file. */
+async function replace(path: string, content: string): Promise<string> {
+  await writeFile(`${path}.partial`, content);
+  await rename(`${path}.partial`, path);
+  return path;
+}
+
+/** @throws FoveaError `usage` */
+function checkRequest({ budgets, limit, jobs, maxNewTokens }: EvaluateRequest): void {
+  const positive = (name: string, value: number): void => {
+    if (Number.isSafeInteger(value) && value >= 1) return;
+    throw new FoveaError('usage', `${name} is ${value}.`, 'It must be a whole number from 1.');
+  };
+  for (const budget of budgets) positive('A budget', budget);
+  if (limit !== undefined) positive('The limit', limit);
+  positive('The number of jobs', jobs);
+  positive('The longest answer', maxNewTokens);
+}
