@@ -5,6 +5,8 @@
 
 import { fateTensorSpecs } from './fate-tensors.ts';
 import { firstScore, type TokenReduction } from './fates.ts';
+import { type HighResolution, highResolutionGroups, stepCount } from './high-resolution.ts';
+import { highResolutionTensorSpecs } from './high-resolution-tensors.ts';
 import type { Axis, TensorSpec } from './tensor-spec.ts';
 
 export const schemaVersion = 1;
@@ -158,6 +160,8 @@ export interface RunMetadata {
   readonly method: MethodDescription;
   /** What the method did to the visual tokens; absent where the producer did not say. */
   readonly reduction?: TokenReduction;
+  /** High-resolution tokens that the decoder fetched; absent where the run had none. */
+  readonly highResolution?: HighResolution;
   readonly image: ImageDescription;
   readonly prompt: { readonly question: string; readonly text: string; readonly templateSource: string };
   readonly generation: {
@@ -283,6 +287,7 @@ export const tensorSpecs = {
     meaning: 'Attention summed over image, bos, system, question, generated; sums to 1',
   },
   ...fateTensorSpecs,
+  ...highResolutionTensorSpecs,
 } as const satisfies Record<string, TensorSpec>;
 
 export type TensorName = keyof typeof tensorSpecs;
@@ -325,7 +330,23 @@ export function axisLength(axis: Axis, metadata: RunMetadata): number | undefine
       return metadata.reduction?.stages.length ?? 0;
     case 'scores':
       return metadata.reduction ? firstScore(metadata.reduction.stages, metadata.reduction.stages.length) : 0;
+    case 'steps':
+      return stepCount(metadata);
+    case 'selectionLayers':
+      return metadata.highResolution?.layers.length ?? 0;
+    case 'cells':
+      return cellsOf(metadata.highResolution?.cells);
+    case 'highResolutionTokens':
+      return cellsOf(metadata.highResolution?.grid);
+    case 'highResolutionGroups':
+      return highResolutionGroups.length;
+    case 'extremes':
+      return 2;
     case 'bytes':
       return undefined;
   }
+}
+
+function cellsOf(grid: { readonly rows: number; readonly columns: number } | undefined): number {
+  return grid ? grid.rows * grid.columns : 0;
 }

@@ -17,6 +17,12 @@ export type Axis =
   | 'channels'
   | 'stages'
   | 'scores'
+  | 'steps'
+  | 'selectionLayers'
+  | 'cells'
+  | 'highResolutionTokens'
+  | 'highResolutionGroups'
+  | 'extremes'
   | 'bytes';
 
 export interface TensorSpec {

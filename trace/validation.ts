@@ -1,4 +1,5 @@
 import { TraceError } from './errors.ts';
+import { checkHighResolution } from './high-resolution-validation.ts';
 import { checkReduction } from './reduction-validation.ts';
 import {
   amount,
@@ -40,6 +41,7 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   checkTokens(run as unknown as RunMetadata);
   checkHover(run as unknown as RunMetadata);
   checkReduction(run as unknown as RunMetadata, fail);
+  checkHighResolution(run as unknown as RunMetadata, fail);
 }
 
 const checkedFields: readonly (readonly [string, Check])[] = [

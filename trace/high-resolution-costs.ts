@@ -1,0 +1,75 @@
+/**
+ * Multiply-accumulates of reading an image in high resolution, by FlexAttention and by its rivals, so that they can be
+ * compared at equal resolution. The paper (section 3.3) compares complexities: O((M + N) · N · D) for hierarchical attention, where
+ * the M selected tokens are keys only, against O((M + N)² · D) where they are part of the sequence.
+ */
+import { decodeMacs, type LayerSize, type MacFormula, prefillMacs } from './costs.ts';
+
+export const complexityText = {
+  flexAttention: 'O((M + N) · N · D)',
+  llavaHd: 'O((M + N)² · D)',
+} as const;
+
+export interface ResolutionCosts {
+  readonly prefill: number;
+  /** One decode step. */
+  readonly step: number;
+}
+
+export interface ComparedSize extends LayerSize {
+  readonly formula: MacFormula;
+  /** Decoder layers in all, and those that read high-resolution tokens. */
+  readonly layers: number;
+  readonly attending: number;
+  /** Tokens of the low-resolution prompt, text included. */
+  readonly sequence: number;
+  /** Text tokens of the prompt. */
+  readonly text: number;
+  readonly highResolutionTokens: number;
+  /** M, mean over layers and steps. */
+  readonly selected: number;
+}
+
+export function lowResolutionCosts({ formula, layers, sequence, ...size }: ComparedSize): ResolutionCosts {
+  return {
+    prefill: layers * prefillMacs(formula, sequence, size),
+    step: layers * decodeMacs(formula, sequence + 1, size),
+  };
+}
+
+/** Keys and values of all tokens projected once, and kept. `allRows`: every query of prefill sees the selected tokens. */
+export function flexAttentionCosts(size: ComparedSize, allRows = false): ResolutionCosts {
+  const { attending, hiddenSize, highResolutionTokens, selected, sequence } = size;
+  const low = lowResolutionCosts(size);
+  const project = attending * 2 * highResolutionTokens * hiddenSize ** 2;
+  const readOnce = attending * 2 * selected * hiddenSize;
+  return { prefill: low.prefill + project + readOnce * (allRows ? sequence : 1), step: low.step + readOnce };
+}
+
+/** As the official code does: the selected tokens are projected anew in every layer at every step. */
+export function reprojectingCosts(size: ComparedSize): ResolutionCosts {
+  const { attending, hiddenSize, selected, sequence } = size;
+  const low = lowResolutionCosts(size);
+  const project = attending * 2 * selected * hiddenSize ** 2;
+  return {
+    prefill: low.prefill + project + attending * 2 * sequence * selected * hiddenSize,
+    step: low.step + project + attending * 2 * selected * hiddenSize,
+  };
+}
+
+/** All high-resolution tokens stand in the sequence, in place of the low-resolution ones. */
+export function llavaHdCosts(size: ComparedSize): ResolutionCosts {
+  return lowResolutionCosts({ ...size, sequence: size.text + size.highResolutionTokens });
+}
+
+/**
+ * Every query reads all high-resolution tokens through cross-attention in as many layers as FlexAttention does, keys and values
+ * kept. Ours: the paper does not say where LLaVA-XAttn's layers are.
+ */
+export function crossAttentionCosts(size: ComparedSize): ResolutionCosts {
+  const { attending, hiddenSize, highResolutionTokens, sequence } = size;
+  const low = lowResolutionCosts(size);
+  const project = attending * 2 * highResolutionTokens * hiddenSize ** 2;
+  const perQuery = attending * (2 * hiddenSize ** 2 + 2 * highResolutionTokens * hiddenSize);
+  return { prefill: low.prefill + project + sequence * perQuery, step: low.step + perQuery };
+}
