@@ -5,7 +5,9 @@ import { tensorSpecs, type TensorSpec } from '../../trace/schema.ts';
 
 test('docs/trace.md describes exactly the tensors of the schema, with their dtypes', () => {
   const document = readFileSync(new URL('../../docs/trace.md', import.meta.url), 'utf8');
-  const line = /^\| `([a-z_.]+)`( \(optional\))?\s+\| ([A-Z]\d+(?: or [A-Z]\d+)*)\s+\|/gm;
+  // Tensors of the other kinds of traces have schemas of their own.
+  const line =
+    /^\| `((?!traffic|workload|evaluation)[a-z_.]+)`( \(optional\))?\s+\| ([A-Z]\d+(?: or [A-Z]\d+)*)\s+\|/gm;
   const described = Object.fromEntries(
     Array.from(document.matchAll(line), ([, name = '', optional, dtypes = '']) => [
       name,
