@@ -1,19 +1,9 @@
 /** Help that a person can learn from. */
 import { devices } from '../rpc.ts';
 import { version } from '../version.ts';
+import { exitCodeText } from './exit-code-text.ts';
 
 export const versionText = `fovea ${version}`;
-
-export const exitCodeText = `Exit codes
-  0    done
-  1    something unexpected; of reproduce, also: the runs disagree
-  2    the command line was not understood
-  3    the image, the question or the question set cannot be used
-  4    the model's files are missing, damaged, or of an unknown kind
-  5    not enough memory, or the device is not available
-  6    a file cannot be written, or is no readable trace
-  7    a token method failed, e.g. your own returned a plan that cannot be followed
-  130  cancelled with Ctrl-C; what was answered so far is in the trace`;
 
 export const mainHelp = `${versionText}: shows what a vision-language model looks at
 
@@ -26,6 +16,8 @@ Usage
   fovea report TRACE … [options]           make a document of a run, or of several compared, that opens anywhere
   fovea eval QUESTIONS.jsonl [options]     compare methods and budgets over a question set
   fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
+  fovea methods                            list the token methods and their parameters
+  fovea plan --shape MODEL --method NAME   say what a method would cost on a model that is not here
   fovea COMMAND --help                     everything about a command
   fovea --version
 
@@ -70,8 +62,8 @@ What comes out
   --json                 print one JSON object instead of text, also for errors:
                          answer, tokens [{id, text, logprob, alternatives}] with the end token, promptTokens (all
                          positions before the answer, visual ones counted), visualTokens, ms {load, vision, prefill,
-                         decode, total}, trace, model, bundledModel, state, method, variant, visualTokensPerLayer {entering,
-                         leaving}, macs {formula, prefill, decode}, kvBytes; or error {code, message, hint}
+                         decode, total}, trace, model, bundledModel, state, method, variant, visualTokensPerLayer
+                         {entering, leaving}, macs {formula, prefill, decode}, kvBytes; or error {code, message, hint}
   --help, -h             this text
 
 Progress is shown on stderr if that is a terminal. Ctrl-C stops after the layer that is running and keeps what was

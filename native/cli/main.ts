@@ -7,6 +7,7 @@ import { describeFailure, exitCodes, type Failure } from './exit-codes.ts';
 import { mainHelp, versionText } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { jsonFailure } from './json-result.ts';
+import { methodsCommand, planCommand } from './plan-command.ts';
 import { reportCommand } from './report-command.ts';
 import { reproduceCommand } from './reproduce-command.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
@@ -19,6 +20,8 @@ const commands: Readonly<Record<string, Command>> = {
   inspect: inspectCommand,
   report: reportCommand,
   reproduce: reproduceCommand,
+  methods: methodsCommand,
+  plan: planCommand,
 };
 
 async function run(words: readonly string[], context: CommandContext): Promise<number> {

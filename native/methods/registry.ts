@@ -1,11 +1,15 @@
 /** The methods that come with Fovea. */
 import { FoveaError } from '../errors.ts';
+import { centerCrop } from './center-crop.ts';
 import { clsTopK } from './cls-top-k.ts';
+import { fastV } from './fastv.ts';
+import { gridPooling } from './grid-pooling.ts';
 import type { TokenMethod } from './method.ts';
 import { noPruning } from './no-pruning.ts';
 import { randomTokens } from './random-tokens.ts';
+import { tome } from './tome/tome.ts';
 
-export const methods: readonly TokenMethod[] = [noPruning, clsTopK, randomTokens];
+export const methods: readonly TokenMethod[] = [noPruning, fastV, tome, clsTopK, gridPooling, centerCrop, randomTokens];
 
 /** @throws FoveaError `usage` */
 export function findMethod(name: string): TokenMethod {

@@ -46,10 +46,14 @@ async function logitsOf(method?: MethodRequest): Promise<Float32Array[]> {
 
 test('a method that keeps every token gives bit-equal logits to no method', async () => {
   const plain = await logitsOf();
-  for (const name of ['none', 'cls-top-k', 'random']) {
-    const parameters = name === 'none' ? {} : { tokens: 576 };
-    assert.deepEqual(await logitsOf({ name, parameters }), plain, name);
-  }
+  const everything: MethodRequest[] = [
+    { name: 'none' },
+    ...['cls-top-k', 'random', 'pooling', 'center-crop'].map(name => ({ name, parameters: { tokens: 576 } })),
+    { name: 'fastv', parameters: { ratio: 0 } },
+    { name: 'fastv', variant: 'paper', parameters: { ratio: 0 } },
+    { name: 'tome', parameters: { counts: '0,0', sorted: true } },
+  ];
+  for (const method of everything) assert.deepEqual(await logitsOf(method), plain, JSON.stringify(method));
 });
 
 test('a budget of 64 leaves 64 visual tokens in every layer and cache, and the trace says which', async () => {
@@ -70,6 +74,25 @@ test('a budget of 64 leaves 64 visual tokens in every layer and cache, and the t
     if (value === 2) assert.equal(halves[patch], 0, `dropped patch ${patch} has attention`);
   });
   await trace.close();
+});
+
+test('budgets of all methods are met, and the trace tells fates at every stage', async () => {
+  for (const name of ['fastv', 'tome', 'pooling', 'center-crop']) {
+    const { metadata, tracePath } = await pipeline.analyze(requestOf({ name, budget: 96 }));
+    const { reached } = metadata.method.budget!;
+    assert.ok(Math.abs(reached - 96) < 1, `${name}: ${reached}`);
+    const trace = await openTraceFile(tracePath);
+    const token = await trace.slice('fates.token');
+    const stages = metadata.reduction!.stages;
+    assert.equal(token.shape[0], stages.length);
+    const tokens = new Int32Array(token.data.slice().buffer);
+    stages.forEach(({ leaving }, stage) => {
+      const present = new Set(tokens.subarray(stage * 576, (stage + 1) * 576));
+      present.delete(-1);
+      assert.equal(present.size, leaving, `${name}, stage ${stage}`);
+    });
+    await trace.close();
+  }
 });
 
 test('original positions leave gaps, and new tokens go on after the last one', async () => {

@@ -1,0 +1,76 @@
+/** What a method would cost on a model that is not loaded: counts, MACs and bytes by formula, nothing measured. */
+import { keyValueBytes, macFormulaText, type MacFormula, prefillMacs } from '../../trace/costs.ts';
+import { FoveaError } from '../errors.ts';
+import { chooseMethod } from '../methods/choose-method.ts';
+import type { ModelShape } from '../methods/method.ts';
+import type { MethodRequest } from '../rpc.ts';
+
+export interface Plan {
+  readonly method: string;
+  readonly title: string;
+  readonly variant: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly visualTokens: number;
+  /** Text tokens of the prompt. */
+  readonly textTokens: number;
+  readonly eIn: number;
+  readonly eOut: number;
+  readonly visualTokensPerLayer: { readonly entering: readonly number[]; readonly leaving: readonly number[] };
+  readonly visionTokens: readonly number[];
+  /** Prefill. */
+  readonly macsPerLayer: readonly number[];
+  readonly macs: {
+    readonly formula: MacFormula;
+    readonly expression: string;
+    readonly prefill: number;
+    readonly full: number;
+    readonly share: number;
+  };
+  /** Of 2-byte elements: at the end of prefill, and during decode. */
+  readonly visualKvBytes: { readonly prefill: number; readonly decode: number; readonly full: number };
+  readonly notes: readonly string[];
+}
+
+const halfBytes = 2;
+
+/** @throws FoveaError `usage` for methods whose counts follow from the image, `budget-impossible` */
+export function planMethod(shape: ModelShape, request: MethodRequest, textTokens: number, formula: MacFormula): Plan {
+  const text = { before: 0, after: Array.from({ length: textTokens }, () => '') };
+  const { method, setup, budget, notes } = chooseMethod(request, shape, text);
+  const predicted = method.predict?.(setup, budget);
+  if (!predicted) {
+    const hint = method.budget ? 'Name a budget with --budget, or run it on an image.' : 'Run it on an image.';
+    throw new FoveaError('usage', `How many tokens ${method.title} keeps follows from the image.`, hint);
+  }
+  const { entering, leaving, cached, visionTokens } = predicted;
+  const { decoder, grid } = shape;
+  const visualTokens = grid.rows * grid.columns;
+  const macsPerLayer = entering.map(visual => prefillMacs(formula, visual + textTokens, decoder));
+  const prefill = total(macsPerLayer);
+  const full = decoder.layers * prefillMacs(formula, visualTokens + textTokens, decoder);
+  const perToken = keyValueBytes(decoder, halfBytes);
+  return {
+    method: method.name,
+    title: method.title,
+    variant: setup.variant,
+    parameters: setup.parameters,
+    visualTokens,
+    textTokens,
+    eIn: total(entering) / decoder.layers,
+    eOut: total(leaving) / decoder.layers,
+    visualTokensPerLayer: { entering, leaving },
+    visionTokens,
+    macsPerLayer,
+    macs: { formula, expression: macFormulaText[formula], prefill, full, share: prefill / full },
+    visualKvBytes: {
+      prefill: perToken * total(entering),
+      decode: perToken * total(cached),
+      full: perToken * visualTokens * decoder.layers,
+    },
+    notes: [...notes, ...(predicted.notes ?? [])],
+  };
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
