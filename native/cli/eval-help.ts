@@ -1,5 +1,5 @@
 import { devices } from '../rpc.ts';
-import { exitCodeText } from './help.ts';
+import { exitCodeText } from './exit-code-text.ts';
 
 export const evalHelp = `Usage
   fovea eval QUESTIONS.jsonl --methods NAME,NAME… --budgets N,N… [options]

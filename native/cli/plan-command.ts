@@ -9,7 +9,7 @@ import { type Plan, planMethod } from '../planning/plan.ts';
 import { methodOption } from './analyze-options.ts';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { methodsHelp, planHelp } from './help-methods.ts';
+import { methodsHelp, planHelp } from './methods-help.ts';
 import { colourDepth, TextStyle, wrapText } from './terminal.ts';
 
 /** As in the specification's examples: 35 tokens before the image and a short question after it. */
