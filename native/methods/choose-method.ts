@@ -19,7 +19,8 @@ export function chooseMethod(request: MethodRequest, shape: ModelShape, text: Me
   const method = findMethod(request.name);
   const variant = variantOf(method, request.variant);
   const parameters = completeParameters(method, request.parameters ?? {}, shape, variant);
-  const setup: MethodSetup = { shape, variant, parameters, text };
+  const given = Object.keys(request.parameters ?? {});
+  const setup: MethodSetup = { shape, variant, parameters, given, text };
   const { budget } = request;
   if (budget === undefined) return { method, setup, notes: [] };
   checkBudget(method, budget, shape);

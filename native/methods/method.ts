@@ -58,6 +58,8 @@ export interface MethodSetup {
   readonly variant: MethodVariant;
   /** Complete and checked. */
   readonly parameters: Parameters;
+  /** Names of the parameters that the user set by hand: a budget does not change them. */
+  readonly given?: readonly string[];
   readonly text: {
     /** Text tokens before the image. */
     readonly before: number;

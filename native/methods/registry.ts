@@ -5,11 +5,21 @@ import { clsTopK } from './cls-top-k.ts';
 import { fastV } from './fastv.ts';
 import { gridPooling } from './grid-pooling.ts';
 import type { TokenMethod } from './method.ts';
+import { mustDrop } from './mustdrop/mustdrop.ts';
 import { noPruning } from './no-pruning.ts';
 import { randomTokens } from './random-tokens.ts';
 import { tome } from './tome/tome.ts';
 
-export const methods: readonly TokenMethod[] = [noPruning, fastV, tome, clsTopK, gridPooling, centerCrop, randomTokens];
+export const methods: readonly TokenMethod[] = [
+  noPruning,
+  mustDrop,
+  fastV,
+  tome,
+  clsTopK,
+  gridPooling,
+  centerCrop,
+  randomTokens,
+];
 
 /** @throws FoveaError `usage` */
 export function findMethod(name: string): TokenMethod {
