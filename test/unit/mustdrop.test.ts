@@ -15,7 +15,7 @@ import type { MethodRequest } from '../../native/rpc.ts';
 import { meanEntering, meanLeaving, type TokenReduction } from '../../trace/fates.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
-import { setupFor } from '../fixtures/llava-7b-setup.ts';
+import { setupFor } from '../fixtures/method-setup.ts';
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-mustdrop-'));
 const pipeline = new Pipeline();
