@@ -3,12 +3,14 @@
  * csv), the command line and VS Code's Export Report… follow from that. To add one, write `kinds/NAME-report.ts` that
  * exports a `ReportKind`, and add it to `reportKinds` in `registry.ts`; nothing else needs to know it.
  *
- * `accepts` sees what was named, in order, and must be quick: look at `extension`, or at the header through `trace()`.
+ * `accepts` sees what was named, in order, and must be quick: look at `extension` and `traceKind()`.
  * `build` may be asked for without pictures (json, csv), and then makes none. Traces that were opened through a source stay
  * open until the report is written.
  */
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
+import { traceFileKind } from '../../trace/file.ts';
+import type { TraceKind } from '../../trace/kind.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import type { ReportDocument } from './document.ts';
@@ -55,11 +57,18 @@ export class ReportSource {
     return extname(this.path).toLowerCase();
   }
 
-  get isTrace(): boolean {
-    return this.extension === traceExtension;
+  /** What a trace holds; undefined for any other file. @throws FoveaError `disk`, TraceError */
+  async traceKind(): Promise<TraceKind | undefined> {
+    if (this.extension !== traceExtension) return undefined;
+    try {
+      return await traceFileKind(this.path);
+    } catch (error) {
+      if (error instanceof Error && 'syscall' in error) throw cannotOpen(this.path, error);
+      throw error;
+    }
   }
 
-  /** @throws FoveaError `disk`, TraceError */
+  /** A trace of a run. @throws FoveaError `disk`, TraceError */
   trace(): Promise<TraceReader> {
     this.opened ??= openForReport(this.path);
     return this.opened;

@@ -213,7 +213,7 @@ test('what no kind of report is made of is refused, with what they are made of',
       writeReport({ sources, outPath: join(folder, 'x.html'), format: 'html' }),
       (error: unknown) => {
         assert.ok(error instanceof FoveaError && error.code === 'usage');
-        assert.match(error.hint, /one trace \(\*\.fovea\); two or more traces/);
+        assert.match(error.hint, /one trace of a run \(\*\.fovea\); two or more traces/);
         return true;
       },
     );

@@ -21,8 +21,12 @@ const mostRuns = 8;
 
 export const comparisonReport: ReportKind = {
   id: 'comparison',
-  madeOf: 'two or more traces, compared',
-  accepts: sources => sources.length >= 2 && sources.every(({ isTrace }) => isTrace),
+  madeOf: 'two or more traces of runs, compared',
+  async accepts(sources) {
+    if (sources.length < 2) return false;
+    for (const source of sources) if ((await source.traceKind()) !== 'run') return false;
+    return true;
+  },
   async build(sources, { pictures, signal }): Promise<ReportDocument> {
     if (sources.length > mostRuns)
       throw new FoveaError(

@@ -11,8 +11,8 @@ import { massesCsv, runNumbers, tokensCsv } from './run-numbers.ts';
 
 export const runReport: ReportKind = {
   id: 'run',
-  madeOf: 'one trace (*.fovea)',
-  accepts: sources => sources.length === 1 && sources[0]!.isTrace,
+  madeOf: 'one trace of a run (*.fovea)',
+  accepts: async ([source, ...more]) => more.length === 0 && (await source?.traceKind()) === 'run',
   async build([source], options): Promise<ReportDocument> {
     const trace = await source!.trace();
     const content = await readContent(trace);
