@@ -58,9 +58,12 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     vscode.commands.registerCommand('fovea.exportReport', async (named: unknown) => {
       const { exportReport } = await import('./report/export-report.ts');
-      const trace = named instanceof vscode.Uri ? named : editors.active?.document.uri;
-      await exportReport({ pipeline, log }, trace);
+      const active = editors.active?.document.uri;
+      const several = Array.isArray(named) ? named.filter(one => one instanceof vscode.Uri) : [];
+      const traces = named instanceof vscode.Uri ? [named] : several.length > 0 ? several : active ? [active] : [];
+      await exportReport({ pipeline, log }, traces);
     }),
+    vscode.commands.registerCommand('fovea.saveFigure', (clicked: unknown) => editors.saveFigure(figureOf(clicked))),
     vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),
     vscode.commands.registerCommand('fovea.chooseModel', async () => {
       if (!trusted()) return;
@@ -77,4 +80,11 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
   );
   log.info(`Fovea activated in ${(performance.now() - started).toFixed(1)} ms.`);
+}
+
+/** What the panel's context menu was opened on: its `data-vscode-context`. */
+function figureOf(clicked: unknown): number | undefined {
+  const context =
+    typeof clicked === 'object' && clicked !== null && 'foveaFigure' in clicked ? clicked.foveaFigure : undefined;
+  return typeof context === 'number' ? context : undefined;
 }

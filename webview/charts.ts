@@ -37,20 +37,42 @@ export function tableElement({ caption, columns, rows }: TableData): HTMLElement
   return element('div', { class: 'chart-table', 'data-testid': 'chart-table', tabindex: 0 }, table);
 }
 
-interface Chart {
+/** What a saved figure of a chart says that the page around it says otherwise. */
+export interface ChartFigure {
+  /** Default: the chart's heading, else the caption of its table. */
+  readonly title?: string;
+  /** Default: the text alternative of what is drawn, and the caption of its table. */
+  readonly caption?: () => string;
+  /** The scale of heat that the chart itself does not draw: over a picture, or opaque. */
+  readonly scale?: 'overlay' | 'maps';
+}
+
+export interface Chart {
   readonly container: HTMLElement;
   readonly body: HTMLElement | SVGElement;
   readonly data: () => TableData;
+  readonly figure: ChartFigure;
   shown: HTMLElement | null;
 }
 
-/** Every chart's second face. */
+/** The registry of all charts: each has a table as its second face, and can be saved as a figure. */
 export class ChartTables {
   private readonly charts: Chart[] = [];
 
-  /** @param body the drawn part of `container`, hidden while the table is shown */
-  add(container: HTMLElement, body: HTMLElement | SVGElement, data: () => TableData): void {
-    this.charts.push({ container, body, data, shown: null });
+  /** In the order of the page. */
+  get all(): readonly Chart[] {
+    return this.charts;
+  }
+
+  /**
+   * @param container all of the chart with its heading and legend, which a figure shows
+   * @param body the drawn part of `container`, hidden while the table is shown
+   */
+  add(container: HTMLElement, body: HTMLElement | SVGElement, data: () => TableData, figure: ChartFigure = {}): void {
+    // VS Code's context menu offers to save what lies under the pointer; the number finds the chart again.
+    const context = { foveaFigure: this.charts.length, preventDefaultContextMenuItems: true };
+    container.setAttribute('data-vscode-context', JSON.stringify(context));
+    this.charts.push({ container, body, data, figure, shown: null });
   }
 
   /** Swaps the chart that has the focus for its table, or back. @returns whether a chart had it */
@@ -89,7 +111,7 @@ export class ChartTables {
     return chart && toTsv(chart.data());
   }
 
-  private focused(): Chart | undefined {
+  focused(): Chart | undefined {
     const active = document.activeElement;
     return this.charts.find(
       ({ body, shown }) =>

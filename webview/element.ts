@@ -19,9 +19,22 @@ export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }
 
+let printing: number | undefined;
+
+/** Canvases that are fitted while `draw` runs have this many pixels a CSS pixel, whatever the screen has. */
+export function atResolution<Result>(pixels: number, draw: () => Result): Result {
+  const before = printing;
+  printing = pixels;
+  try {
+    return draw();
+  } finally {
+    printing = before;
+  }
+}
+
 /** A canvas of this size in CSS pixels, whose backing store follows the screen's resolution; drawn in CSS pixels. */
 export function fitCanvas(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = printing ?? (window.devicePixelRatio || 1);
   const [deviceWidth, deviceHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== deviceWidth) canvas.width = deviceWidth;
   if (canvas.height !== deviceHeight) canvas.height = deviceHeight;

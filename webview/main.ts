@@ -4,6 +4,7 @@ import './style/strip.css';
 import './style/image.css';
 import './style/canvas.css';
 import './style/axis.css';
+import './style/light-theme.css';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import { connectHost } from './host.ts';
@@ -49,6 +50,16 @@ function fail(error: unknown): void {
   else showAlone(`This trace cannot be shown: ${message}`, 'Run the analysis again, or look into the log.');
 }
 
+async function answerFigure(message: Extract<ToPanel, { type: 'drawFigure' }>): Promise<void> {
+  const { request, figure, format, theme } = message;
+  try {
+    if (!panel) throw new Error('No run is shown.');
+    host.post({ type: 'figure', request, data: await panel.drawFigure(figure, format, theme) });
+  } catch (error) {
+    host.post({ type: 'figureFailed', request, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 host.listen(message => {
   switch (message.type) {
     case 'run':
@@ -61,6 +72,12 @@ host.listen(message => {
     case 'failed':
       if (panel) panel.showProblem(message.message, message.hint);
       else showAlone(message.message, message.hint);
+      break;
+    case 'listFigures':
+      host.post({ type: 'figures', request: message.request, figures: panel?.figures() ?? [] });
+      break;
+    case 'drawFigure':
+      void answerFigure(message);
       break;
     case 'show':
       panel?.show(message.layer, message.head);

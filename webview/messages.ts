@@ -23,7 +23,27 @@ export type ToHost =
   | { readonly type: 'command'; readonly command: PanelCommand }
   /** One line for the status bar: what is locked or hovered. */
   | { readonly type: 'status'; readonly text: string }
-  | { readonly type: 'error'; readonly message: string };
+  | { readonly type: 'error'; readonly message: string }
+  /** The user asked to save a figure: this one, or one that the host lets them choose. */
+  | { readonly type: 'saveFigure'; readonly figure?: number | undefined }
+  /** What can be saved at present; answers `listFigures`. */
+  | { readonly type: 'figures'; readonly request: number; readonly figures: readonly FigureName[] }
+  /** Answers `drawFigure`: the bytes of the file. */
+  | { readonly type: 'figure'; readonly request: number; readonly data: Uint8Array }
+  | { readonly type: 'figureFailed'; readonly request: number; readonly message: string };
+
+export interface FigureName {
+  /** As long as the panel shows the same run. */
+  readonly id: number;
+  readonly title: string;
+  /** Proposed for its file, without ending and without anything that a file system refuses. */
+  readonly fileName: string;
+}
+
+export type FigureFormat = 'svg' | 'png';
+
+/** `light`: VS Code's light theme, for paper; `shown`: as the window is. */
+export type FigureTheme = 'light' | 'shown';
 
 export type PanelCommand = 'askAgain' | 'chooseModel' | 'showLog';
 
@@ -46,4 +66,12 @@ export type ToPanel =
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
   /** A command of VS Code that acts on the panel, e.g. jump to a layer or head. */
-  | { readonly type: 'show'; readonly layer?: number; readonly head?: number };
+  | { readonly type: 'show'; readonly layer?: number; readonly head?: number }
+  | { readonly type: 'listFigures'; readonly request: number }
+  | {
+      readonly type: 'drawFigure';
+      readonly request: number;
+      readonly figure: number;
+      readonly format: FigureFormat;
+      readonly theme: FigureTheme;
+    };

@@ -3,7 +3,10 @@ import { Actions } from './actions.ts';
 import { AttentionPages } from './attention/pages.ts';
 import { ChartTables } from './charts.ts';
 import { currentTheme, followTheme, type Theme } from './colour/theme.ts';
-import { element } from './element.ts';
+import { atResolution, element } from './element.ts';
+import { drawFigure, listFigures } from './figure/figures.ts';
+import { inTheme } from './figure/figure-theme.ts';
+import { printSheet } from './figure/printed.ts';
 import { Announcer } from './frame/announcer.ts';
 import { DepthAxis } from './frame/depth-axis.ts';
 import { listenToKeys } from './frame/keyboard.ts';
@@ -16,11 +19,12 @@ import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { layoutFor, type Layout } from './layout.ts';
 import { measureFirstPaint } from './measures.ts';
+import type { FigureFormat, FigureName, FigureTheme } from './messages.ts';
 import type { PanelContext, Region } from './panel-context.ts';
 import { Prefetch } from './prefetch.ts';
 import { selectionFor } from './saved-state.ts';
 import { SceneBuilder } from './scene-builder.ts';
-import type { Scene } from './scene.ts';
+import type { Built, Scene } from './scene.ts';
 import { focusOf, nothingHovered, Store, type Hover, type Selection } from './selection.ts';
 import { PageCache } from './source/page-cache.ts';
 import type { TraceSource } from './source/trace-source.ts';
@@ -29,6 +33,8 @@ import { views } from './views/view.ts';
 
 const readingDelay = 150;
 const savingDelay = 100;
+/** Pixels of a canvas a CSS pixel in figures: 300 dots per inch at 96 CSS pixels an inch, rounded down. */
+const figureResolution = 3;
 
 /** One run on screen: the frame that no view changes, and the view between. */
 export class Panel {
@@ -51,6 +57,7 @@ export class Panel {
     private readonly strip: TokenStrip,
     private readonly picture: Picture,
     private readonly legend: Legend,
+    private readonly shownView: Region,
     private readonly regions: readonly Region[],
     private readonly announcer: Announcer,
     private readonly prefetch: Prefetch,
@@ -102,6 +109,7 @@ export class Panel {
       strip,
       picture,
       legend,
+      shownView,
       regions,
       announcer,
       prefetch,
@@ -136,6 +144,34 @@ export class Panel {
     const { decoder } = this.context.metadata.model;
     if (layer !== undefined && layer >= 0 && layer < decoder.layers) this.context.actions.chooseLayer(layer);
     if (head !== undefined && head >= 0 && head < decoder.heads) this.context.actions.chooseHead(head);
+  }
+
+  /** What can be saved as a figure at present. */
+  figures(): FigureName[] {
+    return listFigures(this.tables, this.shownView.element, this.context.metadata.image.name);
+  }
+
+  /** The chart that has the focus, as `figures` numbers it. */
+  focusedFigure(): number | undefined {
+    const chart = this.tables.focused();
+    return chart && this.tables.all.indexOf(chart);
+  }
+
+  /**
+   * The figure as it is shown now, hovering apart, as the bytes of a file. @throws Error when it is not in sight
+   */
+  async drawFigure(id: number, format: FigureFormat, theme: FigureTheme): Promise<Uint8Array<ArrayBuffer>> {
+    let scene: Scene | null = null;
+    const draw = (forFigure: boolean): void => {
+      this.theme = currentTheme();
+      scene = forFigure ? atResolution(figureResolution, () => this.drawRegions(nothingHovered)) : null;
+      if (!forFigure) this.render();
+    };
+    const sheet = inTheme(theme, draw, () => {
+      if (!scene) throw new Error('The panel is still reading this part of the run. Save the figure again.');
+      return drawFigure(this.tables, this.shownView.element, id, scene);
+    });
+    return printSheet(sheet, format);
   }
 
   dispose(): void {
@@ -173,7 +209,9 @@ export class Panel {
         this.theme = currentTheme();
         this.render();
       }),
-      listenToKeys(actions, this.tables, this.picture),
+      listenToKeys(actions, this.tables, this.picture, () => {
+        this.context.host.post({ type: 'saveFigure', figure: this.focusedFigure() });
+      }),
     );
   }
 
@@ -208,16 +246,21 @@ export class Panel {
     this.layout = layout;
   }
 
+  private build(hover: Hover): Built {
+    const { theme, layout, geometry } = this;
+    return this.builder.build({ selection: this.context.selection.get(), hover, theme, layout, geometry });
+  }
+
+  /** @returns null when a part of it has to be read first */
+  private drawRegions(hover: Hover): Scene | null {
+    const { scene } = this.build(hover);
+    if (scene) for (const region of this.regions) region.draw(scene);
+    return scene;
+  }
+
   private render(): void {
     const { selection, hover } = this.context;
-    const { theme, layout, geometry } = this;
-    const { scene, reading, missing } = this.builder.build({
-      selection: selection.get(),
-      hover: hover.get(),
-      theme,
-      layout,
-      geometry,
-    });
+    const { scene, reading, missing } = this.build(hover.get());
     for (const page of missing) this.followPage(page);
     window.clearTimeout(this.readingTimer);
     if (!scene) {

@@ -5,22 +5,25 @@ import './style/strip.css';
 import './style/image.css';
 import './style/canvas.css';
 import './style/axis.css';
-import './style/report-theme.css';
+import './style/light-theme.css';
 import './style/report.css';
 import { embeddedRunId, type EmbeddedRun } from '../trace/embedding.ts';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import type { Host } from './host.ts';
 import { Panel } from './panel.ts';
+import type { FigureFormat } from './messages.ts';
 import { EmbeddedSource } from './source/embedded-source.ts';
 
 /** A document has no editor around it: nothing can be run, and what is chosen is forgotten when it is closed. */
-const noEditor: Host = {
-  post: () => undefined,
+const noEditor = (saveFigure: (figure: number | undefined) => void): Host => ({
+  post: message => {
+    if (message.type === 'saveFigure') saveFigure(message.figure);
+  },
   savedState: () => undefined,
   saveState: () => undefined,
   listen: () => () => undefined,
-};
+});
 
 const textOf = (id: string): string => document.getElementById(id)?.textContent ?? '';
 
@@ -34,6 +37,10 @@ function embeddedRuns(): EmbeddedRun[] {
 /** One panel at a time: of several runs, the reader chooses which. */
 class ReportPanel {
   private readonly room = element('div');
+  private readonly figures = element('select', { 'aria-label': 'Figure to save', 'data-testid': 'figure-choice' });
+  private readonly host = noEditor(figure => {
+    if (figure !== undefined) void this.save(figure, 'svg');
+  });
   private readonly buttons: readonly HTMLButtonElement[];
   private panel: Panel | undefined;
   private opening = 0;
@@ -61,7 +68,7 @@ class ReportPanel {
       this.place.append(
         element('div', { class: 'run-choice', role: 'radiogroup', 'aria-label': 'Run that is shown' }, ...this.buttons),
       );
-    this.place.append(this.room);
+    this.place.append(this.room, this.figureRow());
     await this.show(0);
   }
 
@@ -72,9 +79,54 @@ class ReportPanel {
     this.place.replaceChildren(element('p', { class: 'report-problem' }, text));
   }
 
+  /** Below the panel: what of it to save, and as what. */
+  private figureRow(): HTMLElement {
+    // Which charts are in sight changes with the view; the list is made when it is asked for.
+    this.figures.addEventListener('focus', () => {
+      this.listFigures();
+    });
+    const button = (format: FigureFormat): HTMLElement => {
+      const made = element(
+        'button',
+        { type: 'button', 'data-testid': `save-${format}` },
+        `Save as ${format.toUpperCase()}`,
+      );
+      made.addEventListener('click', () => {
+        void this.save(Number(this.figures.value), format);
+      });
+      return made;
+    };
+    return element(
+      'div',
+      { class: 'figure-choice' },
+      element('span', {}, 'Figure'),
+      this.figures,
+      button('svg'),
+      button('png'),
+    );
+  }
+
+  private listFigures(): void {
+    const chosen = this.figures.value;
+    const names = this.panel?.figures() ?? [];
+    this.figures.replaceChildren(...names.map(({ id, title }) => element('option', { value: id }, title)));
+    if (names.some(({ id }) => String(id) === chosen)) this.figures.value = chosen;
+  }
+
+  private async save(figure: number, format: FigureFormat): Promise<void> {
+    try {
+      const name = this.panel?.figures().find(({ id }) => id === figure)?.fileName ?? 'figure';
+      const data = await this.panel?.drawFigure(figure, format, 'light');
+      if (data) download(`${name}.${format}`, data, format);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.room.after(element('p', { class: 'report-problem', role: 'alert' }, `The figure was not saved: ${message}`));
+    }
+  }
+
   private async show(index: number): Promise<void> {
     const turn = ++this.opening;
-    const panel = await Panel.open(await EmbeddedSource.open(this.runs[index]!, textOf), noEditor, false);
+    const panel = await Panel.open(await EmbeddedSource.open(this.runs[index]!, textOf), this.host, false);
     if (turn !== this.opening) {
       panel.dispose();
       return;
@@ -88,9 +140,19 @@ class ReportPanel {
     this.place.hidden = false;
     this.room.append(panel.element);
     panel.start();
+    this.listFigures();
     // The strip brings its token into sight, which on opening a page is not what the reader asked for.
     window.scrollTo(0, top);
   }
+}
+
+function download(name: string, data: Uint8Array<ArrayBuffer>, format: FigureFormat): void {
+  const url = URL.createObjectURL(new Blob([data], { type: format === 'svg' ? 'image/svg+xml' : 'image/png' }));
+  element('a', { href: url, download: name }).click();
+  // The browser has taken the file over by then.
+  window.setTimeout(() => {
+    URL.revokeObjectURL(url);
+  }, 60_000);
 }
 
 const place = document.getElementById('fovea-panel');

@@ -1,9 +1,10 @@
 import { tensorNames, type TensorName } from '../../trace/schema.ts';
-import type { AxisRange, PanelCommand, ToHost } from '../../webview/messages.ts';
+import type { AxisRange, FigureName, PanelCommand, ToHost } from '../../webview/messages.ts';
 
 const commands: Readonly<Record<PanelCommand, true>> = { askAgain: true, chooseModel: true, showLog: true };
 const mostAxes = 8;
 const longestText = 500;
+const mostFigures = 500;
 
 /** What came from the webview, if it is a message of the contract; undefined otherwise. */
 export function parseToHost(value: unknown): ToHost | undefined {
@@ -25,9 +26,40 @@ export function parseToHost(value: unknown): ToHost | undefined {
       const message = value['message'];
       return typeof message === 'string' ? { type: 'error', message: message.slice(0, longestText * 8) } : undefined;
     }
+    case 'saveFigure': {
+      const figure = value['figure'];
+      if (figure === undefined) return { type: 'saveFigure' };
+      return Number.isSafeInteger(figure) ? { type: 'saveFigure', figure: figure as number } : undefined;
+    }
+    case 'figures':
+    case 'figure':
+    case 'figureFailed':
+      return parseAnswer(value);
     default:
       return undefined;
   }
+}
+
+function parseAnswer(value: Readonly<Record<string, unknown>>): ToHost | undefined {
+  const { type, request, figures, data, message } = value;
+  if (!isIndex(request)) return undefined;
+  if (type === 'figures' && Array.isArray(figures) && figures.length <= mostFigures && figures.every(isFigure))
+    return {
+      type,
+      request,
+      figures: figures.map(({ id, title, fileName }) => ({ id, title: title.slice(0, longestText), fileName })),
+    };
+  if (type === 'figure' && data instanceof Uint8Array) return { type, request, data };
+  if (type === 'figureFailed' && typeof message === 'string')
+    return { type, request, message: message.slice(0, longestText) };
+  return undefined;
+}
+
+function isFigure(value: unknown): value is FigureName {
+  if (!isRecord(value) || !Number.isSafeInteger(value['id']) || typeof value['title'] !== 'string') return false;
+  const { fileName } = value;
+  // It becomes a part of a path.
+  return typeof fileName === 'string' && fileName.length <= longestText && !/[\\/:\0]|^\.*$/.test(fileName);
 }
 
 function parseSlice(value: Readonly<Record<string, unknown>>): ToHost | undefined {

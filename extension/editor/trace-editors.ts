@@ -13,7 +13,7 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
   readonly onDidChangeActive = this.activeChanged.event;
   private readonly registration: vscode.Disposable;
 
-  constructor(private readonly services: Omit<PanelServices, 'statusChanged'>) {
+  constructor(private readonly services: Omit<PanelServices, 'statusChanged' | 'saveFigure'>) {
     this.registration = vscode.window.registerCustomEditorProvider(traceViewType, this, {
       supportsMultipleEditorsPerDocument: true,
     });
@@ -51,7 +51,11 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     const changed = (): void => {
       this.activeChanged.fire(this.active);
     };
-    const panel = new TracePanel(document, webviewPanel, { ...this.services, statusChanged: changed });
+    const panel: TracePanel = new TracePanel(document, webviewPanel, {
+      ...this.services,
+      statusChanged: changed,
+      saveFigure: figure => this.saveFigure(figure),
+    });
     this.panels.add(panel);
     const viewState = webviewPanel.onDidChangeViewState(changed);
     webviewPanel.onDidDispose(() => {
@@ -70,6 +74,17 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     const { pickLayerOrHead } = await import('./go-to.ts');
     const place = await pickLayerOrHead(content.reader.metadata);
     if (place) await panel?.show(place.layer, place.head);
+  }
+
+  /** @param figure of the active panel; the user chooses where it is not known */
+  async saveFigure(figure: number | undefined): Promise<void> {
+    const panel = this.active;
+    if (!panel) {
+      void vscode.window.showInformationMessage(vscode.l10n.t('Open a trace first; its figures can then be saved.'));
+      return;
+    }
+    const { saveFigure } = await import('../figure/save-figure.ts');
+    await saveFigure(panel, figure, this.services.log);
   }
 
   dispose(): void {

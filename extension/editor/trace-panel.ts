@@ -5,6 +5,7 @@ import type { PanelCommand, ToHost, ToPanel } from '../../webview/messages.ts';
 import { background } from '../background.ts';
 import { panelHtml } from './panel-html.ts';
 import { parseToHost } from './panel-messages.ts';
+import { PanelQuestions } from './panel-questions.ts';
 import type { TraceDocument } from './trace-document.ts';
 
 export interface PanelServices {
@@ -13,12 +14,15 @@ export interface PanelServices {
   readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
   /** Called when this panel's line for the status bar changes. */
   readonly statusChanged: () => void;
+  /** Called when the user asks for it in the panel. */
+  readonly saveFigure: (figure: number | undefined) => Promise<void>;
 }
 
 /** One editor that shows a trace: answers the webview's messages. */
 export class TracePanel {
   /** What is locked or hovered, for the status bar. */
   status = '';
+  readonly questions = new PanelQuestions(message => this.post(message));
   private listening = false;
   private readonly subscriptions: vscode.Disposable[];
 
@@ -41,6 +45,7 @@ export class TracePanel {
         background(this.showDocument(), services.log);
       }),
       panel.onDidDispose(() => {
+        this.questions.dispose();
         vscode.Disposable.from(...this.subscriptions).dispose();
       }),
     ];
@@ -85,6 +90,14 @@ export class TracePanel {
         this.status = message.text;
         this.services.statusChanged();
         break;
+      case 'saveFigure':
+        await this.services.saveFigure(message.figure);
+        break;
+      case 'figures':
+      case 'figure':
+      case 'figureFailed':
+        this.questions.answer(message);
+        break;
       case 'error':
         this.services.log.error(`Panel: ${message.message}`);
         break;
@@ -116,12 +129,14 @@ export class TracePanel {
     await this.post(answer);
   }
 
-  private async post(message: ToPanel): Promise<void> {
+  /** @returns whether the panel got it */
+  private async post(message: ToPanel): Promise<boolean> {
     try {
-      await this.panel.webview.postMessage(message);
+      return await this.panel.webview.postMessage(message);
     } catch (error) {
       // The panel was closed while its answer was on the way.
       this.services.log.debug(`Panel: ${String(error)}`);
+      return false;
     }
   }
 }

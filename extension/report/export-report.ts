@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { reportFormats, type ReportFormat } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
+import { offerWritten } from '../figure/offer-written.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
 import { PipelineFailure } from '../pipeline/failure.ts';
 
@@ -10,18 +11,21 @@ export interface ReportServices {
   readonly log: vscode.LogOutputChannel;
 }
 
-/** Asks where to, lets the pipeline process write the report of a trace, and offers to open it. */
-export async function exportReport({ pipeline, log }: ReportServices, trace: vscode.Uri | undefined): Promise<void> {
-  if (!trace) {
+/**
+ * Asks where to, lets the pipeline process write the report, and offers to open it.
+ * @param traces one, or several to compare
+ */
+export async function exportReport({ pipeline, log }: ReportServices, traces: readonly vscode.Uri[]): Promise<void> {
+  if (traces.length === 0) {
     void vscode.window.showInformationMessage(vscode.l10n.t('Open a trace first; its report can then be exported.'));
     return;
   }
-  if (trace.scheme !== 'file') {
+  if (traces.some(({ scheme }) => scheme !== 'file')) {
     const message = vscode.l10n.t('This trace is not a file on this machine. Save a copy to a folder and open that.');
     void vscode.window.showWarningMessage(message);
     return;
   }
-  const chosen = await chooseFile(trace);
+  const chosen = await chooseFile(traces);
   if (!chosen) return;
   const { target, format } = chosen;
   try {
@@ -29,14 +33,26 @@ export async function exportReport({ pipeline, log }: ReportServices, trace: vsc
     const progress = {
       location: vscode.ProgressLocation.Notification,
       title: vscode.l10n.t('Writing {0}…', name),
-      cancellable: false,
+      cancellable: true,
     };
-    const written = await vscode.window.withProgress(progress, () =>
-      pipeline.report({ sources: [trace.fsPath], outPath: target.fsPath, format }),
-    );
-    if (!written) return;
+    const order = { sources: traces.map(({ fsPath }) => fsPath), outPath: target.fsPath, format };
+    const written = await vscode.window.withProgress(progress, async (_, token) => {
+      const abort = new AbortController();
+      const listener = token.onCancellationRequested(() => {
+        abort.abort();
+      });
+      try {
+        return await pipeline.report(order, abort.signal);
+      } finally {
+        listener.dispose();
+      }
+    });
+    if (!written) {
+      vscode.window.setStatusBarMessage(vscode.l10n.t('{0} was not written', name), 5_000);
+      return;
+    }
     log.info(`Report: ${written.files.join(', ')} (${written.bytes} bytes)`);
-    await offer(target, format);
+    await offerWritten(target, format === 'html' || format === 'pdf' ? 'system' : 'editor');
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
     const showLog = vscode.l10n.t('Show Log');
@@ -44,11 +60,18 @@ export async function exportReport({ pipeline, log }: ReportServices, trace: vsc
   }
 }
 
-async function chooseFile(trace: vscode.Uri): Promise<{ target: vscode.Uri; format: ReportFormat } | undefined> {
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.joinPath(trace, '..');
-  const name = path.basename(trace.fsPath, traceExtension);
+async function chooseFile(
+  traces: readonly vscode.Uri[],
+): Promise<{ target: vscode.Uri; format: ReportFormat } | undefined> {
+  const [trace] = traces;
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.joinPath(trace!, '..');
+  const stem = path.basename(trace!.fsPath, traceExtension);
+  const name = traces.length === 1 ? stem : `${stem}-comparison`;
   const target = await vscode.window.showSaveDialog({
-    title: vscode.l10n.t('Export Report'),
+    title:
+      traces.length === 1
+        ? vscode.l10n.t('Export Report')
+        : vscode.l10n.t('Export Comparison of {0} Runs', traces.length),
     saveLabel: vscode.l10n.t('Export'),
     defaultUri: vscode.Uri.joinPath(folder, `${name}.html`),
     filters: {
@@ -68,16 +91,6 @@ async function chooseFile(trace: vscode.Uri): Promise<{ target: vscode.Uri; form
     : vscode.l10n.t('The ending of the name chooses the format: {0}.', reportFormats.join(', '));
   void vscode.window.showWarningMessage(message);
   return undefined;
-}
-
-async function offer(target: vscode.Uri, format: ReportFormat): Promise<void> {
-  const [open, reveal] = [vscode.l10n.t('Open'), vscode.l10n.t('Reveal')];
-  const message = vscode.l10n.t('{0} is written.', path.basename(target.fsPath));
-  const answer = await vscode.window.showInformationMessage(message, open, reveal);
-  if (answer === reveal) await vscode.commands.executeCommand('revealFileInOS', target);
-  if (answer !== open) return;
-  if (format === 'html' || format === 'pdf') await vscode.env.openExternal(target);
-  else await vscode.commands.executeCommand('vscode.open', target);
 }
 
 function sentence(error: unknown): string {

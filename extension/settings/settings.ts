@@ -2,6 +2,7 @@ import os from 'node:os';
 import * as vscode from 'vscode';
 import type { Device } from '../../native/rpc.ts';
 import type { Sampling } from '../../trace/schema.ts';
+import type { FigureTheme } from '../../webview/messages.ts';
 import { folderPath } from './folder-path.ts';
 import { modelUpdate } from './model-update.ts';
 
@@ -62,6 +63,10 @@ export class Settings {
 
   get codeLensEnabled(): boolean {
     return this.values.get<unknown>('codeLens.enabled') !== false;
+  }
+
+  get figureTheme(): FigureTheme {
+    return this.values.get<unknown>('figures.theme') === 'shown' ? 'shown' : 'light';
   }
 
   /** @param folder empty for the bundled model */

@@ -49,7 +49,7 @@ export class DepthAxis implements Region {
     this.strip.append(this.rule, this.visionCaption, this.decoderCaption, this.maximumCaption);
     this.element = element('section', { class: 'axis', 'aria-label': 'Depth' }, this.strip);
     this.listen();
-    tables.add(this.element, this.strip, () => this.table());
+    tables.add(this.element, this.strip, () => this.table(), { title: 'Layer by layer', scale: 'maps' });
   }
 
   draw(scene: Scene): void {

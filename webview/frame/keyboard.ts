@@ -7,7 +7,12 @@ interface Zooming {
 }
 
 /** Keys that mean the same wherever the focus is; regions take theirs first. @returns the end of listening */
-export function listenToKeys(actions: Actions, tables: ChartTables, image: Zooming): () => void {
+export function listenToKeys(
+  actions: Actions,
+  tables: ChartTables,
+  image: Zooming,
+  saveFigure: () => void,
+): () => void {
   const meanings: Readonly<Record<string, () => void>> = {
     ArrowLeft: () => {
       actions.moveToken(-1);
@@ -33,6 +38,7 @@ export function listenToKeys(actions: Actions, tables: ChartTables, image: Zoomi
     t: () => {
       tables.toggle();
     },
+    s: saveFigure,
     '+': () => {
       image.zoomBy(1.5);
     },

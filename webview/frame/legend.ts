@@ -103,12 +103,9 @@ export class Legend implements Region {
     this.element.classList.add('reading');
   }
 
-  private setUnit({ image, selection, focus }: Scene): void {
+  private setUnit(scene: Scene): void {
     this.element.classList.remove('reading');
-    const hidden = image ? image.hiddenText + image.hiddenPatches : 0;
-    if (hidden > 0) setText(this.unit, 'share of the rest');
-    else if (focus.tower === 'vision' && selection.visionHead === 'rollout') setText(this.unit, 'share of CLS');
-    else setText(this.unit, 'probability');
+    setText(this.unit, unitOf(scene));
   }
 
   /** The ramp over a dark and a light ground, since a translucent colour depends on what is below. */
@@ -127,4 +124,11 @@ export class Legend implements Region {
       context.fillRect(x, 0, 1, barHeight);
     }
   }
+}
+
+/** Unit of the overlay. */
+export function unitOf({ image, selection, focus }: Scene): string {
+  const hidden = image ? image.hiddenText + image.hiddenPatches : 0;
+  if (hidden > 0) return 'share of the rest';
+  return focus.tower === 'vision' && selection.visionHead === 'rollout' ? 'share of CLS' : 'probability';
 }

@@ -49,7 +49,7 @@ export class Picture implements Region {
         if (now.k !== k || now.x !== x || now.y !== y) context.selection.set({ zoom: { k, x, y } });
       });
     this.listen();
-    tables.add(this.element, this.grid, () => this.table());
+    tables.add(this.element, this.grid, () => this.table(), { title: 'Attention on the image', scale: 'overlay' });
   }
 
   /** The picture at full resolution, once it is decoded. */

@@ -61,7 +61,7 @@ export class TokenStrip implements Region {
     const notes = element('div', { class: 'notes' }, this.promptNote, this.answerNote());
     this.element = element('section', { class: 'strip', 'aria-label': 'Token strip' }, this.list, notes);
     this.listen();
-    tables.add(this.element, this.list, () => this.table());
+    tables.add(this.element, this.list, () => this.table(), { title: 'Tokens' });
   }
 
   draw(scene: Scene): void {
@@ -133,7 +133,8 @@ export class TokenStrip implements Region {
         host.post({ type: 'command', command: 'chooseModel' });
       });
       const caveat = `${metadata.model.name} knows rendered scenes only`;
-      note.append(' · ', element('span', { 'data-testid': 'caveat' }, caveat), ' · ', choose);
+      const offer = element('span', { 'data-figure': 'none' }, ' · ', choose);
+      note.append(' · ', element('span', { 'data-testid': 'caveat' }, caveat), offer);
     }
     return note;
   }

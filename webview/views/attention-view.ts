@@ -20,9 +20,11 @@ export class AttentionView implements Region {
     this.grid = new HeadGrid(context);
     this.layerHeads = new LayerHeads(context);
     this.masses = new MassBars();
-    tables.add(this.grid.element, this.grid.body, () => this.grid.table());
-    tables.add(this.layerHeads.element, this.layerHeads.body, () => this.layerHeads.table());
-    tables.add(this.masses.element, this.masses.body, () => this.masses.table());
+    tables.add(this.grid.element, this.grid.body, () => this.grid.table(), { title: 'Head × layer', scale: 'maps' });
+    tables.add(this.layerHeads.element, this.layerHeads.body, () => this.layerHeads.table(), { scale: 'maps' });
+    tables.add(this.masses.element, this.masses.body, () => this.masses.table(), {
+      caption: () => `${this.masses.body.getAttribute('aria-label') ?? ''}; share of attention, mean of heads`,
+    });
     this.element = element(
       'section',
       { class: 'canvas', 'aria-label': 'Attention', 'data-testid': 'attention-view' },

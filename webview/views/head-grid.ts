@@ -30,6 +30,8 @@ export class HeadGrid {
   private readonly canvas = element('canvas', { role: 'img', 'data-testid': 'head-grid' });
   private readonly marks = element('canvas', { 'aria-hidden': 'true', class: 'marks' });
   private readonly labels = element('div', { class: 'head-labels', 'aria-hidden': 'true' });
+  /** In the panel, the depth axis below names the layers. */
+  private readonly layers = element('div', { class: 'head-layers figure-only', 'aria-hidden': 'true' });
   private readonly cells = element('div', { class: 'head-cells', role: 'row' });
   private readonly atlas = document.createElement('canvas');
   private statistics: HeadStatistics[] = [];
@@ -46,6 +48,7 @@ export class HeadGrid {
       this.canvas,
       this.marks,
       this.cells,
+      this.layers,
     );
     this.element = element('div', { class: 'head-grid-chart' }, this.body);
     this.listen();
@@ -116,6 +119,14 @@ export class HeadGrid {
       .join('span')
       .style('top', head => `${head * map.pitch + map.height / 2 - 7}px`)
       .text(head => (map.pitch >= 40 ? `head ${head}` : String(head)));
+    const layerEvery = columns.pitch >= 28 ? 1 : columns.pitch >= 16 ? 2 : 4;
+    this.layers.style.top = `${heads * map.pitch}px`;
+    select(this.layers)
+      .selectAll<HTMLElement, number>('span')
+      .data(range(0, columns.count, layerEvery))
+      .join('span')
+      .style('left', column => `${gutter + column * columns.pitch}px`)
+      .text(column => `D${columns.first + column}`);
     select(this.cells)
       .selectAll<HTMLDivElement, HeadMap>('.head-map')
       .data(this.maps())

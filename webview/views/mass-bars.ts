@@ -115,6 +115,14 @@ export class MassBars {
       .attr('x', gutter - 6)
       .attr('y', ([, at]) => at)
       .text(([text]) => text);
+    svg
+      .selectAll<SVGTextElement, number>('text.layer')
+      .data(range(0, this.masses.length, every))
+      .join('text')
+      .attr('class', 'layer figure-only')
+      .attr('x', column => gutter + column * columns.pitch)
+      .attr('y', top + height + 13)
+      .text(column => `D${this.first + column}`);
     const read = focus.tower === 'decoder' ? this.masses[focus.layers.first - columns.first] : undefined;
     this.body.setAttribute(
       'aria-label',

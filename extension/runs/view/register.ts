@@ -35,6 +35,10 @@ export function registerRunsView(
     vscode.commands.registerCommand('fovea.runs.copyPath', async (clicked, selected) =>
       (await import('./run-commands.ts')).copyPaths(view.chosen(clicked, selected)),
     ),
+    vscode.commands.registerCommand('fovea.runs.exportReport', async (clicked, selected) => {
+      const traces = view.chosen(clicked, selected).map(({ path }) => vscode.Uri.file(path));
+      await vscode.commands.executeCommand('fovea.exportReport', traces);
+    }),
     vscode.commands.registerCommand('fovea.runs.refresh', refresh),
     vscode.commands.registerCommand('fovea.analyzeSample', () => analyzeSample(services)),
   );

@@ -26,7 +26,7 @@ export function renderHtml(report: ReportDocument, assets: PageAssets, packed: r
         <title>${title}</title>
         <style>${new Markup(style)}</style>
       </head>
-      <body class="vscode-light">
+      <body class="vscode-light fovea-light">
         <article class="report">${opening(report)}</article>
         ${script === undefined ? markup`` : markup`<section class="interactive" id="fovea-panel" aria-label="Interactive view of the run" hidden></section>`}
         <article class="report">
