@@ -5,8 +5,10 @@ import './style/image.css';
 import './style/canvas.css';
 import './style/axis.css';
 import './style/light-theme.css';
+import './style/evaluation.css';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
+import { EvaluationPanel } from './evaluation/evaluation-panel.ts';
 import { connectHost } from './host.ts';
 import type { ToPanel } from './messages.ts';
 import { Panel } from './panel.ts';
@@ -15,6 +17,7 @@ import { PostedSource } from './source/posted-source.ts';
 registerControls();
 const host = connectHost();
 let panel: Panel | undefined;
+let evaluationPanel: EvaluationPanel | undefined;
 let source: PostedSource | undefined;
 let opening = 0;
 
@@ -31,10 +34,23 @@ async function open(message: Extract<ToPanel, { type: 'run' }>): Promise<void> {
     opened.dispose();
     return;
   }
+  evaluationPanel?.dispose();
+  evaluationPanel = undefined;
   panel?.dispose();
   panel = opened;
   document.body.replaceChildren(opened.element);
   opened.start();
+}
+
+function openEvaluation({ evaluation, canRun }: Extract<ToPanel, { type: 'evaluation' }>): void {
+  opening++;
+  delete document.body.dataset['ready'];
+  evaluationPanel?.dispose();
+  panel?.dispose();
+  panel = undefined;
+  evaluationPanel = new EvaluationPanel(evaluation, host, canRun);
+  document.body.replaceChildren(evaluationPanel.element);
+  evaluationPanel.start();
 }
 
 /** A line of its own, as long as there is no run to show it above. */
@@ -64,6 +80,9 @@ host.listen(message => {
   switch (message.type) {
     case 'run':
       open(message).catch(fail);
+      break;
+    case 'evaluation':
+      openEvaluation(message);
       break;
     case 'slice':
     case 'sliceFailed':

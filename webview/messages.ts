@@ -1,4 +1,5 @@
 /** The contract between the panel (a webview) and its host. Both ends compile against it. */
+import type { Evaluation } from '../trace/evaluation/evaluation.ts';
 import type { RunMetadata, TensorName, TraceDtype } from '../trace/schema.ts';
 
 /** Half-open index range on one axis: [first, end). */
@@ -21,6 +22,8 @@ export type ToHost =
       readonly ranges: readonly AxisRange[];
     }
   | { readonly type: 'command'; readonly command: PanelCommand }
+  /** Runs a question of the shown evaluation under one of its conditions; both are indices. */
+  | { readonly type: 'askQuestion'; readonly question: number; readonly condition: number }
   /** One line for the status bar: what is locked or hovered. */
   | { readonly type: 'status'; readonly text: string }
   | { readonly type: 'error'; readonly message: string }
@@ -64,6 +67,7 @@ export type ToPanel =
       readonly data: Uint8Array;
     }
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
+  | { readonly type: 'evaluation'; readonly evaluation: Evaluation; readonly canRun: boolean }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
   /** A command of VS Code that acts on the panel, e.g. jump to a layer or head. */
   | { readonly type: 'show'; readonly layer?: number; readonly head?: number }

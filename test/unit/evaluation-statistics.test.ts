@@ -52,7 +52,6 @@ test('a summary parts small text from the rest, and compares on the questions th
       ['small-text', 1],
       ['other', 5],
       ['kind:count', 2],
-      ['kind:small_text', 1],
       ['kind:where', 3],
     ],
   );

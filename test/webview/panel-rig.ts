@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import type { ToHost, ToPanel } from '../../webview/messages.ts';
@@ -106,6 +107,8 @@ export interface OpenOptions {
   readonly height?: number;
   readonly ratio?: number;
   readonly canRun?: boolean;
+  /** Shown instead of the trace. */
+  readonly evaluation?: Evaluation;
   /** Message with which slices of this tensor fail. */
   /** Milliseconds before attention to the image is answered, as from a slow disk. */
   readonly delay?: number;
@@ -180,7 +183,9 @@ export class OpenPanel {
 
   private async receive(message: ToHost): Promise<void> {
     this.sent.push(message);
-    if (message.type === 'ready') {
+    if (message.type === 'ready' && this.options.evaluation) {
+      await this.send({ type: 'evaluation', evaluation: this.options.evaluation, canRun: this.options.canRun ?? true });
+    } else if (message.type === 'ready') {
       const { metadata, tensors } = this.reader;
       await this.send({ type: 'run', metadata, tensors, canRun: this.options.canRun ?? true });
     } else if (message.type === 'slice') {

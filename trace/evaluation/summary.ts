@@ -16,7 +16,7 @@ import {
   wilsonInterval,
 } from './statistics.ts';
 
-/** `all`; then small text and everything else, where the set has both; then every kind. */
+/** `all`; then small text and everything else, where the set has both; then every other kind. */
 export interface QuestionGroup {
   readonly id: string;
   readonly title: string;
@@ -77,7 +77,8 @@ export function questionGroups({ questions }: Pick<Evaluation, 'questions'>): Qu
     groups.push({ id: 'small-text', title: 'small text', questions: small, isKind: false });
     groups.push({ id: 'other', title: 'all but small text', questions: rest, isKind: false });
   }
-  const listed = kinds.map(kind => ({
+  // Small text is in the list already.
+  const listed = (groups.length > 1 ? kinds.filter(kind => kind !== smallTextKind) : kinds).map(kind => ({
     id: `kind:${kind}`,
     title: kind.replaceAll('_', ' '),
     questions: ofKind(other => other === kind),

@@ -1,0 +1,224 @@
+/** The panel of an evaluation: chart, numbers of a point, kinds of questions, and questions that methods disagree on. */
+import { type Evaluation, unprunedId } from '../../trace/evaluation/evaluation.ts';
+import { type EvaluationSummary, summarizeEvaluation } from '../../trace/evaluation/summary.ts';
+import { ChartTables } from '../charts.ts';
+import { type Choice, dropdown } from '../controls.ts';
+import { element } from '../element.ts';
+import { count } from '../format.ts';
+import type { Host } from '../host.ts';
+import { AccuracyChart } from './chart.ts';
+import { chartData, chartTable, metrics, percent, pointFacts } from './chart-data.ts';
+import { Disagreements } from './disagreements.ts';
+import { evaluationFacts, problemList } from './evaluation-facts.ts';
+import { KindsTable } from './kinds-table.ts';
+import { readView, type SavedView } from './saved-view.ts';
+
+export class EvaluationPanel {
+  readonly element: HTMLElement;
+  private readonly summary: EvaluationSummary;
+  private readonly chart: AccuracyChart;
+  private readonly tables = new ChartTables();
+  private readonly readout = element('aside', {
+    class: 'point-readout',
+    role: 'status',
+    'data-testid': 'point-readout',
+  });
+  private readonly note = element('small', { 'data-testid': 'chart-note' });
+  private readonly disagreements: Disagreements;
+  private readonly groups;
+  private readonly axes;
+  private readonly groupChoices: readonly Choice[];
+  private readonly figure = element('div', { class: 'accuracy-figure' });
+  private readonly resized = new ResizeObserver(() => {
+    this.draw();
+  });
+  private view: SavedView;
+  private width = 0;
+
+  constructor(
+    private readonly evaluation: Evaluation,
+    private readonly host: Pick<Host, 'post' | 'savedState' | 'saveState'>,
+    canRun: boolean,
+  ) {
+    this.summary = summarizeEvaluation(evaluation);
+    this.view = readView(host.savedState(), this.summary);
+    this.chart = new AccuracyChart({
+      hovered: () => {
+        this.showPoint();
+      },
+      locked: condition => {
+        this.locked(condition);
+      },
+    });
+    this.groupChoices = this.summary.groups.map(({ id, title, questions }) => ({
+      value: id,
+      text: `${title} (${count(questions.length)})`,
+    }));
+    this.groups = dropdown('group', 'Questions', group => {
+      this.change({ group });
+    });
+    this.axes = dropdown('metric', 'Cost on the horizontal axis', metric => {
+      this.change({ metric });
+    });
+    const kinds = new KindsTable(this.summary, this.view.budget, budget => {
+      this.save({ budget });
+    });
+    this.disagreements = new Disagreements(evaluation, this.view.first, this.view.second, {
+      chosen: (first, second) => {
+        this.save({ first, second });
+      },
+      ask: canRun
+        ? (question, condition) => {
+            host.post({ type: 'askQuestion', question, condition });
+          }
+        : undefined,
+    });
+    this.element = element(
+      'main',
+      { class: 'evaluation' },
+      evaluationFacts(evaluation.metadata),
+      this.accuracy(),
+      kinds.element,
+      this.disagreements.element,
+      ...problemList(evaluation.metadata),
+    );
+  }
+
+  /** Call when the element is in the document. */
+  start(): void {
+    this.tables.add(this.figure, this.chart.element, () => this.tableData());
+    document.addEventListener('keydown', this.pressed);
+    document.addEventListener('copy', this.copied);
+    this.resized.observe(this.figure);
+    this.draw();
+    if (this.view.locked !== '') this.chart.lock(this.view.locked);
+    this.showPoint();
+    document.body.dataset['ready'] = '1';
+  }
+
+  dispose(): void {
+    this.resized.disconnect();
+    document.removeEventListener('keydown', this.pressed);
+    document.removeEventListener('copy', this.copied);
+  }
+
+  private accuracy(): HTMLElement {
+    this.figure.append(this.chart.element);
+    const controls = element(
+      'div',
+      { class: 'chart-title' },
+      element('h2', {}, 'Accuracy against cost'),
+      element('label', {}, 'questions ', this.groups.element),
+      element('label', {}, 'against ', this.axes.element),
+      element('small', {}, 't: table'),
+    );
+    return element(
+      'section',
+      { class: 'accuracy', 'aria-label': 'Accuracy against cost' },
+      element('div', {}, controls, this.figure, this.note),
+      this.readout,
+    );
+  }
+
+  private get metric() {
+    return metrics.find(({ id }) => id === this.view.metric) ?? metrics[0]!;
+  }
+
+  private get group() {
+    const { groups } = this.summary;
+    return groups.find(({ id }) => id === this.view.group) ?? groups[0]!;
+  }
+
+  private change(part: Partial<SavedView>): void {
+    this.save(part);
+    this.width = 0;
+    this.draw();
+    this.showPoint();
+    this.tables.refresh();
+  }
+
+  private save(part: Partial<SavedView>): void {
+    this.view = { ...this.view, ...part };
+    this.host.saveState(this.view);
+  }
+
+  private draw(): void {
+    const width = Math.max(360, Math.floor(this.figure.clientWidth));
+    if (width === this.width) return;
+    this.width = width;
+    const { metric, group } = this;
+    this.groups.show(this.groupChoices, group.id);
+    this.axes.show(axisChoices, metric.id);
+    const data = chartData(this.summary, group.id, metric, this.evaluation.metadata.model.visualTokens);
+    this.chart.draw(data, metric, width, this.chartWords());
+    const left = data.left.length > 0 ? ` Without a value on this axis: ${data.left.join(', ')}.` : '';
+    this.note.textContent =
+      `Whiskers: 95 % interval (Wilson) of ${count(group.questions.length)} questions. Points at the same cost stand 6 px apart. ` +
+      `The band is no pruning.${left}`;
+  }
+
+  /** What, on which questions, its range and its extremes. */
+  private chartWords(): string {
+    const { metric, group, summary } = this;
+    const results = summary.conditions.flatMap(({ condition, groups }) => {
+      const result = groups[group.id];
+      return result && result.answered > 0 ? [{ condition, result }] : [];
+    });
+    const pruned = results.filter(({ condition }) => condition.id !== unprunedId);
+    const best = [...pruned].sort((a, b) => b.result.accuracy - a.result.accuracy)[0];
+    const none = results.find(({ condition }) => condition.id === unprunedId);
+    const words = [
+      `Accuracy on ${group.title} against ${metric.name}.`,
+      none ? `No pruning: ${percent(none.result.accuracy)}.` : '',
+      best ? `Best of the others: ${best.condition.title}, ${percent(best.result.accuracy)}.` : '',
+      'Arrow keys move from point to point, t shows a table.',
+    ];
+    return words.filter(word => word !== '').join(' ');
+  }
+
+  private tableData() {
+    return chartTable(this.summary, this.group.id, this.group.title);
+  }
+
+  private locked(condition: string | undefined): void {
+    if (condition !== undefined && condition !== this.view.locked) this.disagreements.choose(unprunedId, condition);
+    this.save({ locked: condition ?? '' });
+    this.showPoint();
+  }
+
+  private showPoint(): void {
+    const { point } = this.chart;
+    if (!point) {
+      const hint =
+        'Point at a marker, or press the arrow keys in the chart, to read its numbers. A click keeps them and lists below what pruning cost.';
+      this.readout.replaceChildren(element('p', { class: 'dim' }, hint));
+      return;
+    }
+    const { condition } = point.summary;
+    const budget = condition.budget === undefined ? '' : `, ${count(condition.budget)} tokens`;
+    const rows = pointFacts(point).map(([name, value]) =>
+      element('tr', {}, element('th', { scope: 'row' }, name), element('td', {}, value)),
+    );
+    this.readout.replaceChildren(
+      element('h2', {}, `${condition.title}${budget}`),
+      element('p', { class: 'dim' }, this.group.title),
+      element('table', {}, element('tbody', {}, ...rows)),
+    );
+  }
+
+  private readonly pressed = (event: KeyboardEvent): void => {
+    const typing = event.target instanceof Element && event.target.closest('vscode-dropdown') !== null;
+    if (event.key !== 't' || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.tables.toggle()) event.preventDefault();
+  };
+
+  private readonly copied = (event: ClipboardEvent): void => {
+    if ((document.getSelection()?.toString() ?? '') !== '') return;
+    const text = this.tables.focusedTsv();
+    if (text === undefined || !event.clipboardData) return;
+    event.clipboardData.setData('text/plain', text);
+    event.preventDefault();
+  };
+}
+
+const axisChoices: readonly Choice[] = metrics.map(({ id, name }) => ({ value: id, text: name }));
