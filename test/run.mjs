@@ -1,11 +1,12 @@
 // `npm test`: sets up everything, checks types, lint and formatting, then runs every test.
-//   npm test -- [lint|unit|golden|webview|e2e ...] [--oldest] [part of a test file's path ...]
+//   npm test -- [lint|unit|golden|torch|webview|e2e ...] [--oldest] [part of a test file's path ...]
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { root, setup, setupPackages } from '../setup.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { setupEditor } from './e2e/setup.mjs';
+import { ensurePython } from './torch/python.mjs';
 
 const bin = (module, script) => path.join(root, 'node_modules', module, script);
 
@@ -20,6 +21,7 @@ const checks = {
 const suites = {
   unit: { concurrency: 2 },
   golden: { concurrency: 1 },
+  torch: { concurrency: 1, python: true },
   webview: { concurrency: 1, browser: true },
   e2e: { concurrency: 1, browser: true, editor: true },
 };
@@ -101,9 +103,10 @@ async function runSuite(name) {
     throw new Error(`There are no test files in test/${name}.`);
   }
   console.log(`\n--- ${name} ---`);
-  const { concurrency, browser, editor } = suites[name];
+  const { concurrency, browser, editor, python } = suites[name];
   const env = { ...process.env, FOVEA_E2E_EDITION: oldest ? 'oldest' : 'newest' };
   if (browser) env.CHROMIUM = await ensureChromium();
+  if (python) env.FOVEA_PYTHON = await ensurePython();
   if (editor) await setupEditor(oldest ? 'oldest' : 'newest');
 
   const tap = path.join(root, 'test/output', `${name}.tap`);

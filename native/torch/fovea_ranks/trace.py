@@ -1,0 +1,51 @@
+"""Writes a traffic trace: a safetensors file that the panel opens (docs/trace.md, trace/traffic/metadata.ts)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from typing import Any, Dict
+
+import numpy
+
+METADATA_KEY, FORMAT_NAME, SCHEMA = "fovea", "fovea-trace", 1
+_DTYPES = {"<f8": "F64", "<f4": "F32", "|u1": "U8"}
+
+
+def write_trace(path: str, description: Dict[str, Any], tensors: Dict[str, numpy.ndarray]) -> None:
+    """Under a temporary name first, so that a reader never sees half a file."""
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header: Dict[str, Any] = {
+        "__metadata__": {"format": FORMAT_NAME, METADATA_KEY: json.dumps(_plain(description), allow_nan=False)}
+    }
+    offset = 0
+    for name, tensor in ordered:
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype.str],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + tensor.nbytes],
+        }
+        offset += tensor.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        file.write(struct.pack("<Q", len(text)))
+        file.write(text)
+        for _, tensor in ordered:
+            file.write(numpy.ascontiguousarray(tensor).tobytes())
+    os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no infinity: what is not finite (a broken comparison) becomes the largest number there is."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return 1.7e308
+    return value
