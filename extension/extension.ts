@@ -41,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
     editors,
     runIndex,
     registerRunsView({ extensionUri, globalStorageUri: context.globalStorageUri, index: runIndex, log }),
-    registerHover({ index: runIndex, log, openTrace }),
+    registerHover({ index: runIndex, log, openTrace, canCompare: contributes(context, 'fovea.compareRuns') }),
     showPipelineStatus(pipeline),
     showPanelStatus(editors),
     vscode.workspace.onDidChangeConfiguration(event => {
@@ -87,4 +87,9 @@ function figureOf(clicked: unknown): number | undefined {
   const context =
     typeof clicked === 'object' && clicked !== null && 'foveaFigure' in clicked ? clicked.foveaFigure : undefined;
   return typeof context === 'number' ? context : undefined;
+}
+
+function contributes({ extension }: vscode.ExtensionContext, command: string): boolean {
+  const manifest = extension.packageJSON as { contributes: { commands: readonly { command: string }[] } };
+  return manifest.contributes.commands.some(each => each.command === command);
 }

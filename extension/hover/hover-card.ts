@@ -2,7 +2,9 @@
 import type { RunSummary } from '../runs/run-index.ts';
 import { plainText, shortened } from './plain-text.ts';
 import type { AnswerToken, Picture, RunDetails } from './run-details.ts';
+import type { ConditionResult } from './question-results.ts';
 import { shade } from './shade.ts';
+import type { TokenFates } from './token-fates.ts';
 
 export interface CardLink {
   readonly label: string;
@@ -15,6 +17,8 @@ export interface CardOptions {
   readonly details: RunDetails;
   /** Empty where commands may not be offered. */
   readonly links: readonly CardLink[];
+  /** What evaluations say of the question whose line is hovered. */
+  readonly results?: readonly ConditionResult[];
   /** Whether the picture itself is shown beside the overlay: not where VS Code's own hover does. */
   readonly withThumbnail: boolean;
   /** Language tag for dates and numbers. */
@@ -29,13 +33,14 @@ export const cardLimit = 40_000;
 
 const lineBreak = '  \n';
 
-/** Over the limit, the thumbnail is dropped first, then the overlay, then the colours. */
+/** Over the limit, the second picture is dropped first, then the overlay, then the colours. */
 export function hoverCard(options: CardOptions): string {
   const { details, withThumbnail } = options;
-  const { overlay, thumbnail } = details;
+  const { overlay, thumbnail, reduction } = details;
+  const second = reduction?.picture ?? (withThumbnail || !overlay ? thumbnail : undefined);
   const plain = { ...details, answer: [] };
   const attempts: readonly (readonly [RunDetails, readonly Picture[]])[] = [
-    [details, [...(overlay ? [overlay] : []), ...(thumbnail && (withThumbnail || !overlay) ? [thumbnail] : [])]],
+    [details, [...(overlay ? [overlay] : []), ...(second ? [second] : [])]],
     [details, overlay ? [overlay] : []],
     [details, []],
     [plain, []],
@@ -59,6 +64,8 @@ function compose(options: CardOptions, details: RunDetails, pictures: readonly P
   const parts = [
     head.filter(line => line !== '').join(lineBreak),
     pictureRow(pictures, options),
+    details.reduction ? reductionLine(details.reduction.fates, options) : '',
+    resultLines(options.results ?? [], options),
     details.answer.length > 0 ? shadedAnswer(details, options) : plainText(shortened(run.metadata.answer, 1000)),
   ];
   return parts.filter(part => part !== '').join('\n\n');
@@ -70,7 +77,7 @@ function headline({ run, locale, now, translate }: CardOptions): string {
   const facts = [
     shortened(model.name, 60),
     timeOf(new Date(created), now, locale, translate),
-    method.name === 'none' ? translate('no pruning') : shortened(method.name, 60),
+    method.name === 'none' ? translate('no pruning') : shortened(methodName(method), 60),
   ];
   return `**${plainText(title)}** ${facts.map(plainText).join(', ')}`;
 }
@@ -98,10 +105,18 @@ function span({ text, imageShare }: AnswerToken, index: number, maximum: number)
   return shown === '' ? '' : `<span style="color:${ink};background-color:${ground};">${shown}</span>`;
 }
 
-function pictureRow(pictures: readonly Picture[], { details: { overlay }, locale, translate }: CardOptions): string {
+function pictureRow(
+  pictures: readonly Picture[],
+  { details: { overlay, reduction }, locale, translate }: CardOptions,
+): string {
   if (pictures.length === 0) return '';
   const images = pictures.map(picture => {
-    const alt = picture === overlay ? translate('Attention of the answer on the image') : translate('The image');
+    const alt =
+      picture === overlay
+        ? translate('Attention of the answer on the image')
+        : picture === reduction?.picture
+          ? translate('Patches that were kept, merged (outlined) and dropped (hatched)')
+          : translate('The image');
     return `<img src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${plainText(alt)}">`;
   });
   const row = images.join(' ');
@@ -114,4 +129,37 @@ function pictureRow(pictures: readonly Picture[], { details: { overlay }, locale
     maximum,
   );
   return `${row}${lineBreak}${plainText(scale)}`;
+}
+
+function methodName({ name, title, variant }: RunSummary['metadata']['method']): string {
+  return `${title ?? name}${variant === undefined ? '' : ` (${variant})`}`;
+}
+
+function reductionLine(fates: TokenFates, { locale, translate }: CardOptions): string {
+  const text = translate(
+    'visual tokens {0} to {1}, {2} enter a layer in the mean; patches: {3} kept, {4} merged, {5} dropped',
+    String(fates.before),
+    String(fates.after),
+    new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(fates.meanEntering),
+    String(fates.kept),
+    String(fates.merged),
+    String(fates.dropped),
+  );
+  return plainText(text);
+}
+
+const mostResults = 24;
+
+/** Right and wrong in words, too: signs alone are not read out. @returns empty without results */
+export function resultLines(
+  results: readonly ConditionResult[],
+  { translate }: Pick<CardOptions, 'translate'>,
+): string {
+  const lines = results.slice(0, mostResults).map(({ title, budget, correct, answer }) => {
+    const name = budget === undefined ? title : translate('{0} at {1} tokens', title, String(budget));
+    const verdict = correct ? translate('✓ right') : translate('✗ wrong');
+    return plainText(`${verdict}: ${shortened(name, 60)}, “${shortened(answer.replace(/\s+/g, ' ').trim(), 80)}”`);
+  });
+  const rest = results.length - lines.length;
+  return [...lines, ...(rest > 0 ? [plainText(translate('and {0} more', String(rest)))] : [])].join(lineBreak);
 }

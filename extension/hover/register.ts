@@ -5,6 +5,7 @@ import type { RunIndex } from '../runs/run-index.ts';
 import { Settings } from '../settings/settings.ts';
 import { imageReferenceAt } from './image-references.ts';
 import { hoverLanguages } from './languages.ts';
+import { questionLine } from './question-line.ts';
 import type { ReferencePlace } from './reference-paths.ts';
 
 export interface HoverServices {
@@ -12,6 +13,8 @@ export interface HoverServices {
   readonly index: { get(): Promise<RunIndex> };
   readonly log: vscode.LogOutputChannel;
   readonly openTrace: (trace: vscode.Uri) => Promise<void>;
+  /** Whether the extension has a command that compares two runs. */
+  readonly canCompare: boolean;
 }
 
 /** A document on a disk that does not answer must not hold up the other hovers. */
@@ -37,7 +40,10 @@ export function registerHover(services: HoverServices): vscode.Disposable {
       changed.fire();
     });
     const digests = new ImageDigests();
-    return { hovers: new RunHovers(index, digests, services.log), lenses: new RunLenses(index, digests) };
+    return {
+      hovers: new RunHovers(index, digests, services.log, services.canCompare),
+      lenses: new RunLenses(index, digests),
+    };
   });
   return vscode.Disposable.from(
     changed,
@@ -46,9 +52,18 @@ export function registerHover(services: HoverServices): vscode.Disposable {
         const asked = performance.now();
         if (!new Settings(document.uri).hoverEnabled) return undefined;
         const { text } = document.lineAt(position.line);
-        const reference = imageReferenceAt(text, position.character, document.languageId);
+        const question = document.uri.scheme === 'file' ? questionLine(text, document.languageId) : undefined;
+        const pointed = imageReferenceAt(text, position.character, document.languageId);
+        const reference = question
+          ? { text: question.image, start: text.search(/\S/), end: text.trimEnd().length }
+          : pointed;
         if (!reference) return undefined;
-        const work = parts().then(({ hovers }) => hovers.show(reference.text, placeOf(document), token));
+        const place = placeOf(document);
+        const work = parts().then(({ hovers }) =>
+          question
+            ? hovers.showQuestion({ ...question, onImage: pointed !== undefined }, document.uri.fsPath, place, token)
+            : hovers.show(reference.text, place, token),
+        );
         const hover = await withinTime(work, token).catch((error: unknown) => {
           // The image vanished while it was read, or may not be read: there is nothing to say about it.
           services.log.debug(`No hover on ${reference.text}: ${String(error)}`);

@@ -3,6 +3,7 @@ import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { massGroups, thumbnailSide, type HoverDescription } from '../../trace/schema.ts';
 import type { RunSummary } from '../runs/run-index.ts';
+import { fatesPicture, readTokenFates, type TokenFates } from './token-fates.ts';
 
 export interface Picture {
   readonly uri: string;
@@ -23,6 +24,8 @@ export interface RunDetails {
   readonly leftOut: number;
   readonly thumbnail?: Picture;
   readonly overlay?: Picture & HoverDescription & { readonly modelHeads: number };
+  /** What a token method did, where one ran. */
+  readonly reduction?: { readonly fates: TokenFates; readonly picture?: Picture };
 }
 
 /** More would not fit the card, and their attention takes time to read. */
@@ -38,12 +41,15 @@ export async function readRunDetails(path: string): Promise<RunDetails> {
     const size = pictureSize(image);
     const thumbnail = await pictureUri(trace, 'image.thumbnail');
     const overlay = hover && (await pictureUri(trace, 'hover.answer_overlay'));
+    const fates = await readTokenFates(trace);
+    const fatesUri = fates && thumbnail !== undefined && fatesPicture(fates, thumbnail, size, trace.metadata);
     return {
       ...(await readAnswer(trace)),
       ...(thumbnail !== undefined && { thumbnail: { uri: thumbnail, ...size } }),
       ...(overlay !== undefined && {
         overlay: { uri: overlay, ...size, ...hover!, modelHeads: model.decoder.heads },
       }),
+      ...(fates && { reduction: { fates, ...(fatesUri && { picture: { uri: fatesUri, ...size } }) } }),
     };
   } finally {
     await trace.close();
