@@ -37,6 +37,13 @@ export interface StageScore {
   };
 }
 
+/** One number for each text token after the image. */
+export interface TextScore extends StageScore {
+  /** Index into the run's `tokens` of the first value's token; the others follow. */
+  readonly first: number;
+  readonly values: readonly number[];
+}
+
 export interface Stage {
   readonly id: string;
   /** For the reader, e.g. "Dual-attention filter". */
@@ -46,6 +53,8 @@ export interface Stage {
   readonly entering: number;
   readonly leaving: number;
   readonly scores: readonly StageScore[];
+  /** Scores of text tokens, where the method judged them. */
+  readonly textScores?: readonly TextScore[];
   /** `fates.reason` indexes this list. */
   readonly reasons: readonly string[];
   /** Text tokens whose attention decided, indices into the run's `tokens`. */

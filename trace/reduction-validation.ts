@@ -52,9 +52,21 @@ function checkStage(stage: unknown, path: string, visionLayers: number, decoderL
   for (const [name, value] of Object.entries({ scores, reasons, notes })) {
     if (!Array.isArray(value)) fail(`${path}.${name}`, 'is not a list');
   }
-  (scores as unknown[]).forEach((score, index) => {
+  checkNames(scores as unknown[], `${path}.scores`, fail);
+  const { textScores = [] } = stage;
+  if (!Array.isArray(textScores)) return fail(`${path}.textScores`, 'is not a list');
+  checkNames(textScores, `${path}.textScores`, fail);
+  (textScores as Record<string, unknown>[]).forEach(({ first, values }, index) => {
+    if (!Number.isSafeInteger(first) || !Array.isArray(values) || !values.every(Number.isFinite)) {
+      fail(`${path}.textScores[${index}]`, 'is not numbers from a first token on');
+    }
+  });
+}
+
+function checkNames(scores: readonly unknown[], path: string, fail: Fail): void {
+  scores.forEach((score, index) => {
     if (!isRecord(score) || typeof score['name'] !== 'string' || typeof score['title'] !== 'string') {
-      fail(`${path}.scores[${index}]`, 'has no name or title');
+      fail(`${path}[${index}]`, 'has no name or title');
     }
   });
 }

@@ -54,7 +54,9 @@ export class MethodRun {
       await trial.prefill(visual);
       return trial.counts;
     };
-    const { parameters, notes = [] } = await solveBudget(budget, setup, measure);
+    const solution = await solveBudget(budget, setup, measure);
+    if (!solution) return false;
+    const { parameters, notes = [] } = solution;
     this.parameters = parameters;
     this.notes = [...this.notes, ...notes];
     this.reducer = reducer.continuedBy(restart(parameters));

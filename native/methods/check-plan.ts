@@ -11,7 +11,8 @@ export function checkPlan(plan: TokenPlan, count: number, hook: string): void {
   if (!plan.tokens) return;
   if (plan.tokens.length === 0) fail('keeps no visual token at all');
   const used = new Uint8Array(count);
-  plan.tokens.forEach(({ members, weights }, index) => {
+  plan.tokens.forEach(({ members, weights, scale = 1 }, index) => {
+    if (!Number.isFinite(scale) || (scale !== 1 && members.length === 1)) fail(`scales token ${index} by ${scale}`);
     if (members.length === 0) fail(`has no members in token ${index}`);
     for (const member of members) {
       requireIndex(member, count, `token ${index}`, fail);
@@ -51,6 +52,9 @@ function checkRecord(plan: PlanRecord, count: number, fail: Fail): void {
   if (typeof plan.id !== 'string' || typeof plan.title !== 'string') fail('has no id or title');
   for (const { name, values } of plan.scores ?? []) {
     if (values.length !== count) fail(`has ${values.length} values of "${name}" for ${count} visual tokens`);
+  }
+  for (const { name, values } of plan.textScores ?? []) {
+    if (!Array.from(values).every(Number.isFinite)) fail(`has values of "${name}" that are not numbers`);
   }
   const lists = { reasonOf: plan.reasonOf, partnerOf: plan.partnerOf };
   for (const [name, list] of Object.entries(lists)) {

@@ -83,8 +83,8 @@ export interface TokenMethod {
   readonly budget?: 'entering' | 'leaving';
   /** Parameters that meet a budget of visual tokens whatever the image. @throws FoveaError `budget-impossible` */
   readonly resolveBudget?: (budget: number, setup: MethodSetup) => BudgetSolution;
-  /** The same where counts follow from the image: tries prefills. @throws FoveaError `budget-impossible` */
-  readonly solveBudget?: (budget: number, setup: MethodSetup, measure: Measure) => Promise<BudgetSolution>;
+  /** The same where counts follow from the image: tries prefills; undefined if they do not. @throws FoveaError `budget-impossible` */
+  readonly solveBudget?: (budget: number, setup: MethodSetup, measure: Measure) => Promise<BudgetSolution | undefined>;
   /** @throws FoveaError `usage` for parameters that do not go together or do not fit the model */
   readonly start: (setup: MethodSetup, memory?: unknown) => MethodHooks;
   /** Token counts that do not follow from the image, for models that are not loaded; undefined where they do. */
@@ -176,6 +176,8 @@ export interface TokenGroup {
   readonly members: readonly number[];
   /** Sum to 1; equal shares if absent. */
   readonly weights?: readonly number[];
+  /** The weighted mean times this: the number of members makes it a sum. 1 if absent. */
+  readonly scale?: number;
 }
 
 /** One value for each of the view's tokens, NaN where it has none. */
@@ -188,6 +190,8 @@ export interface PlanRecord {
   readonly id: string;
   readonly title: string;
   readonly scores?: readonly PlanScore[];
+  /** Of each text token after the image, in order. */
+  readonly textScores?: readonly PlanScore[];
   readonly reasons?: readonly string[];
   /** [tokens], index into `reasons`, 255 for none */
   readonly reasonOf?: ArrayLike<number>;

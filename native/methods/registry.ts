@@ -8,11 +8,15 @@ import type { TokenMethod } from './method.ts';
 import { mustDrop } from './mustdrop/mustdrop.ts';
 import { noPruning } from './no-pruning.ts';
 import { randomTokens } from './random-tokens.ts';
+import { sparseVlm2 } from './sparsevlm/sparsevlm-2.ts';
+import { sparseVlm } from './sparsevlm/sparsevlm.ts';
 import { tome } from './tome/tome.ts';
 
 export const methods: readonly TokenMethod[] = [
   noPruning,
   mustDrop,
+  sparseVlm,
+  sparseVlm2,
   fastV,
   tome,
   clsTopK,

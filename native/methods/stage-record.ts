@@ -38,7 +38,7 @@ export class StageRecord {
     after: VisualTokens,
     keyIds: ReadonlySet<number>,
   ): void {
-    const { id, title, scores = [], reasons = [], raters, notes = [] } = plan;
+    const { id, title, scores = [], textScores, reasons = [], raters, notes = [] } = plan;
     this.described.push({
       id,
       title,
@@ -46,6 +46,13 @@ export class StageRecord {
       entering: before.count,
       leaving: after.count,
       scores: scores.map(({ values: _, ...described }) => described),
+      ...(textScores && {
+        textScores: textScores.map(score => ({
+          ...score,
+          first: this.firstTextAfter,
+          values: Array.from(score.values),
+        })),
+      }),
       reasons: [...reasons],
       ...(raters && { raters: raters.map(rater => this.firstTextAfter + rater) }),
       notes: [...notes],

@@ -130,10 +130,16 @@ export class TokenReducer {
     const changes = groups !== undefined && !changesNothing(groups, before.count);
     if (changes) this.tokens = before.combine(groups);
     this.record.add(place, plan, before, this.tokens, this.keyIds);
-    return changes ? { groups, positions: plan.positions ?? 'renumbered' } : undefined;
+    return changes ? { groups: groups.map(scaled), positions: plan.positions ?? 'renumbered' } : undefined;
   }
 
   private takeKeySet(keySet: readonly number[] | undefined): void {
     if (keySet) this.keyIds = new Set(keySet.map(index => this.tokens.list[index]!.id));
   }
+}
+
+/** With the scale in the weights, as whoever computes the sums wants them. */
+function scaled({ members, weights, scale = 1 }: TokenGroup): TokenGroup {
+  if (scale === 1) return { members, ...(weights && { weights }) };
+  return { members, weights: members.map((_, index) => scale * (weights?.[index] ?? 1 / members.length)) };
 }

@@ -4,17 +4,14 @@
  */
 import { FoveaError } from '../../errors.ts';
 import type { BudgetSolution, Measure, MethodSetup, Parameters } from '../method.ts';
+import { meanCount, searchScale, shortNumber, type Attempt } from '../search-scale.ts';
 import { thresholdsNear } from './parameters.ts';
 
 /** Above every share and probability: only the key set stays. */
 const dropAll = 1.01;
 /** Of the published pair: below every score that matters. */
 const leastScale = 1e-3;
-const mostTrials = 16;
-/** Visual tokens under the budget that are near enough. */
-const tolerance = 0.5;
-/** Scales this near are the same. */
-const nearness = 1.001;
+const mostTrials = 14;
 
 /** Counted as the official code prints it: mean over layers of what leaves them. @throws FoveaError `budget-impossible` or `usage` */
 export async function solveThresholds(
@@ -40,7 +37,7 @@ export async function solveThresholds(
     trials++;
     try {
       const { entering, leaving } = await measure(at(scale));
-      return { scale, leaving: mean(leaving), entering: mean(entering) };
+      return { scale, leaving: meanCount(leaving), entering: meanCount(entering) };
     } catch (error) {
       // Without a key set, high thresholds drop everything.
       if (error instanceof FoveaError && error.code === 'usage') return { scale, leaving: 0, entering: 0 };
@@ -63,30 +60,10 @@ export async function solveThresholds(
   if (most.leaving <= budget) {
     return solution(most, 'Merging alone leaves no more than the budget: the filters drop nothing.');
   }
-  let high = dropAll / Math.min(...names.map(name => published[name]));
-  let best = await attempt(high);
-  if (best.leaving > budget) throw impossible(budget, best.leaving, names.length < 2);
-  let low = leastScale;
-  while (trials < mostTrials && budget - best.leaving > tolerance && high / low > nearness) {
-    const next = await attempt(Math.sqrt(low * high));
-    if (next.leaving > budget) low = next.scale;
-    else {
-      high = next.scale;
-      if (next.leaving > best.leaving) best = next;
-    }
-  }
-  return solution(best);
-}
-
-interface Attempt {
-  readonly scale: number;
-  /** Visual tokens leaving and entering a layer, mean over layers. */
-  readonly leaving: number;
-  readonly entering: number;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  const high = await attempt(dropAll / Math.min(...names.map(name => published[name])));
+  if (high.leaving > budget) throw impossible(budget, high.leaving, names.length < 2);
+  const middle = (from: number, to: number): number => Math.sqrt(from * to);
+  return solution(await searchScale({ budget, attempt, low: leastScale, high, middle, trials: mostTrials }));
 }
 
 function impossible(budget: number, least: number, held: boolean): FoveaError {
@@ -97,8 +74,4 @@ function impossible(budget: number, least: number, held: boolean): FoveaError {
     `MustDrop cannot go down to ${budget} visual tokens on this image: ${held ? 'with the threshold that is set' : 'with only the key set kept'}, ${shortNumber(least)} leave a layer on average.`,
     `Ask for ${floor} or more; or ${held ? 'leave both thresholds free, ' : ''}${ways}.`,
   );
-}
-
-function shortNumber(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }
