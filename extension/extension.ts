@@ -75,6 +75,11 @@ export function activate(context: vscode.ExtensionContext): void {
       await pipeline.restart();
       vscode.window.setStatusBarMessage(vscode.l10n.t('The pipeline starts afresh with the next analysis'), 5_000);
     }),
+    vscode.commands.registerCommand('fovea.runOnGpus', async () => {
+      if (!trusted()) return;
+      const { runOnGpus } = await import('./ranks/run-on-gpus.ts');
+      await runOnGpus({ context, runs, log, openTrace });
+    }),
     vscode.commands.registerCommand('fovea.showLog', () => {
       log.show(true);
     }),

@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openTrafficFile } from '../../trace/file.ts';
-import { type BytesByKind, expectedBytes } from '../../trace/traffic/formulas.ts';
+import { jobSchedules, type RanksJob } from '../../trace/traffic/job.ts';
 import type { Ledger } from '../../trace/traffic/ledger.ts';
 import { rowTotal, type TrafficMetadata, type TrafficRun } from '../../trace/traffic/metadata.ts';
-import { type Algorithm, type Pass, passes, type Schedule, type WireOptions } from '../../trace/traffic/schedule.ts';
-import { buildSchedule, hasPass } from '../../trace/traffic/schedules/build-schedule.ts';
+import { type Algorithm, type Pass, passes, type WireOptions } from '../../trace/traffic/schedule.ts';
 import { defaultWire, type Sizes } from '../../trace/traffic/sizes.ts';
 import { findPython } from './python.mjs';
 
@@ -34,29 +33,17 @@ export interface Variant {
   readonly passes?: readonly Pass[];
 }
 
-export interface JobSchedule extends Schedule {
-  readonly expectedBytes: BytesByKind;
-}
-
-export interface Job {
-  readonly schedules: readonly JobSchedule[];
-  readonly visible?: readonly (readonly [first: number, last: number])[];
-}
-
 export function makeJob(
-  { shape, sharding }: Omit<Sizes, 'wire'>,
+  sizes: Omit<Sizes, 'wire'>,
   variants: readonly Variant[],
-  visible?: Job['visible'],
-): Job {
-  const schedules = variants.flatMap(({ algorithm, wire, passes: wanted = passes }) =>
-    wanted
-      .filter(pass => hasPass(algorithm, pass))
-      .map(pass => {
-        const sizes: Sizes = { shape, sharding, wire: { ...defaultWire, ...wire } };
-        return { ...buildSchedule(algorithm, pass, sizes), expectedBytes: expectedBytes(algorithm, pass, sizes) };
-      }),
-  );
-  return { schedules, ...(visible && { visible }) };
+  visible?: RanksJob['visible'],
+): RanksJob {
+  const full = variants.map(({ algorithm, wire, passes: wanted = passes }) => ({
+    algorithm,
+    wire: { ...defaultWire, ...wire },
+    passes: wanted,
+  }));
+  return { schedules: jobSchedules(sizes, full), ...(visible && { visible }) };
 }
 
 /** Uneven shards: rank 1 owns no query, rank 2 no key. */
@@ -69,7 +56,10 @@ export function unevenSharding(ranks: number): Sizes['sharding'] {
 }
 
 /** A window that moves along the keys; every fourth query sees nothing at all. */
-export function movingWindow({ queryRows, keyRows }: Sizes['sharding'], width: number): NonNullable<Job['visible']> {
+export function movingWindow(
+  { queryRows, keyRows }: Sizes['sharding'],
+  width: number,
+): NonNullable<RanksJob['visible']> {
   const [rows, keys] = [rowTotal(queryRows), rowTotal(keyRows)];
   return Array.from({ length: rows }, (_, row) => {
     const first = Math.floor(((row / rows) * keys) / 2);
