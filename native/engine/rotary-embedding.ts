@@ -31,11 +31,11 @@ export function inverseFrequencies(rope: RopeConfig, headSize: number, sequenceL
   }
 }
 
-/** Angles of the given positions; YaRN scales cos and sin, and with them the scores of attention. */
+/** Angles of the given positions, whole or not; YaRN scales cos and sin, and with them the scores of attention. */
 export function rotaryTables(
   rope: RopeConfig,
   headSize: number,
-  positions: Int32Array,
+  positions: Int32Array | Float32Array,
   sequenceLength: number,
 ): RotaryTables {
   const perPosition = inverseFrequencies(rope, headSize, sequenceLength);

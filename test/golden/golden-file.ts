@@ -12,6 +12,7 @@ const conversions: Partial<Record<Dtype, (raw: ArrayBuffer) => Float32Array>> = 
   F16: raw => fromHalf(new Uint16Array(raw)),
   I32: raw => Float32Array.from(new Int32Array(raw)),
   I64: raw => Float32Array.from(new BigInt64Array(raw), Number),
+  BOOL: raw => Float32Array.from(new Uint8Array(raw)),
   U8: raw => Float32Array.from(new Uint8Array(raw)),
 };
 
