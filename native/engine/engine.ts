@@ -3,6 +3,9 @@
  * come out. ONNX Runtime is the first engine, and nothing above this interface may know that.
  */
 
+import type { HighResolutionProjections } from '../checkpoint/high-resolution-weights.ts';
+import type { HighResolutionPlace, RotaryKind } from './high-resolution-rotary.ts';
+
 /** A tensor that lives in the engine, float32, row-major. */
 export interface EngineTensor {
   readonly shape: readonly number[];
@@ -71,18 +74,45 @@ export interface RowAttention {
   readonly mass: Float32Array;
 }
 
+/** Keys and values of high-resolution tokens for one layer. */
+export interface FetchedKeys {
+  /** [tokens, key-value heads x head size], rotated */
+  readonly keys: EngineTensor;
+  readonly values: EngineTensor;
+}
+
+/** Rows that attend to high-resolution keys besides the usual ones (FlexAttention). */
+export interface Fetch extends FetchedKeys {
+  /** Indices into this step's positions, ascending, at least one. */
+  readonly rows: Int32Array;
+  /** Where those rows stand relative to the picture: rotary positions of their queries for high-resolution keys. */
+  readonly positions: Int32Array;
+}
+
+/** What fetching did for the last of its rows. */
+export interface FetchedAttention {
+  /** [heads, keys + high-resolution tokens], probability */
+  readonly probabilities: Float32Array;
+  /** Output of attention before its projection, with and without high-resolution tokens: [heads x head size]. */
+  readonly context: Float32Array;
+  readonly plainContext: Float32Array;
+}
+
 export interface DecoderStep {
   /** Rotary positions of this step's tokens, one per row of the hidden states. A row sees all of the cache, and itself and the rows above it. */
   readonly positions: Int32Array;
   /** Positions in all after this step; decides the frequencies of dynamically scaled RoPE. */
   readonly sequenceLength: number;
   readonly cache: KeyValueCache;
+  /** Attention handed out is the one without high-resolution keys. */
   readonly attention?: AttentionQuery;
+  readonly fetch?: Fetch;
 }
 
 export interface DecoderLayerResult {
   readonly hidden: EngineTensor;
   readonly attention?: RowAttention;
+  readonly fetched?: FetchedAttention;
 }
 
 export interface RowGroup {
@@ -93,6 +123,12 @@ export interface RowGroup {
 
 export interface LoadProgress {
   (sessionsReady: number, sessionsTotal: number): void;
+}
+
+/** cos and sin of each token's rotary embedding, [tokens, head size / 2]. */
+export interface RotaryRows {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
 }
 
 /** All calls reject with `FoveaError`: `out-of-memory`, `device-unavailable`, `shape-mismatch`. One call at a time. */
@@ -118,6 +154,15 @@ export interface Engine {
   /** An empty cache; a layer's memory holds its first step and `spare` positions more, and grows when it must. */
   createCache(spare: number): KeyValueCache;
   runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult>;
+  /**
+   * Makes the projections ready that this run reads high-resolution tokens with; those of another run before are given back.
+   * @throws FoveaError `cancelled` as well
+   */
+  loadHighResolution(weights: HighResolutionProjections, progress?: LoadProgress, signal?: AbortSignal): Promise<void>;
+  /** Keys and values of high-resolution tokens [tokens, decoder hidden size] for one layer whose projections were loaded. */
+  projectHighResolution(layer: number, features: EngineTensor, rotary: RotaryRows): Promise<FetchedKeys>;
+  /** Rotary tables of high-resolution tokens, as this model's embedding makes them. */
+  highResolutionRotary(kind: RotaryKind, place: HighResolutionPlace, sequenceLength: number): RotaryRows;
   /** Final norm and head for one row of the hidden states: [vocabulary size]. */
   logits(hidden: EngineTensor, row: number): Promise<Float32Array>;
   read(tensor: EngineTensor): Float32Array;

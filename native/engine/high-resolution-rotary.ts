@@ -7,6 +7,13 @@ interface Grid {
   readonly columns: number;
 }
 
+/**
+ * `fractional`: a token shares its patch's row and stands a fraction of a step within it (the bundled weights).
+ * `interpolated`: cos and sin of the patches, each interpolated bicubically (FlexAttention's code), so that pairs are no
+ * longer of length 1.
+ */
+export type RotaryKind = 'fractional' | 'interpolated';
+
 export interface HighResolutionPlace {
   /** Position of the first patch of the low-resolution image. */
   readonly first: number;
@@ -15,14 +22,9 @@ export interface HighResolutionPlace {
   readonly grid: Grid;
 }
 
-/**
- * `fractional`: a token shares its patch's row and stands a fraction of a step within it (the bundled weights).
- * `interpolated`: cos and sin of the patches, each interpolated bicubically (FlexAttention's code), so that pairs are no
- * longer of length 1.
- * @returns [rows x columns of the grid, head size / 2]
- */
+/** @returns [rows x columns of the grid, head size / 2] */
 export function highResolutionTables(
-  kind: 'fractional' | 'interpolated',
+  kind: RotaryKind,
   rope: RopeConfig,
   headSize: number,
   place: HighResolutionPlace,

@@ -169,6 +169,12 @@ export class GraphBuilder {
     return this.#float('Gather', [value, indices], { axis: { int: axis } });
   }
 
+  /** `value` [rows, columns] with the rows at `indices` [n] replaced by those of `updates` [n, columns]. */
+  replaceRows(value: Float, indices: Int, updates: Float): Float {
+    const column = this.#int('Unsqueeze', [indices, this.ints([1])]);
+    return this.#float('ScatterND', [value, column, updates]);
+  }
+
   /** @throws Error when two weights lie in folders without a common parent. */
   build(name: string): Graph {
     return encodeGraph({
@@ -186,6 +192,14 @@ export class GraphBuilder {
   }
 
   #float(opType: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}): Float {
+    return { name: this.#node(opType, inputs, attributes), type: 'float32' };
+  }
+
+  #int(opType: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}): Int {
+    return { name: this.#node(opType, inputs, attributes), type: 'int64' };
+  }
+
+  #node(opType: string, inputs: readonly Value[], attributes: Record<string, Attribute>): string {
     const name = `${opType}_${String(this.#nodes.length)}`;
     this.#nodes.push({
       opType,
@@ -194,7 +208,7 @@ export class GraphBuilder {
       output: [name],
       attribute: Object.entries(attributes).map(([key, attribute]) => encodeAttribute(key, attribute)),
     });
-    return { name, type: 'float32' };
+    return name;
   }
 }
 

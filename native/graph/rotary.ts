@@ -8,10 +8,15 @@ export interface RotaryInputs {
   readonly half: number;
 }
 
-export function rotaryInputs(graph: GraphBuilder, headSize: number): RotaryInputs {
+/** @param prefix of the inputs' names; @param rows name of the first axis */
+export function rotaryInputs(graph: GraphBuilder, headSize: number, prefix = '', rows = 'tokens'): RotaryInputs {
   const half = headSize / 2;
-  const shape = ['tokens', 1, half];
-  return { cos: graph.input('cos', 'float32', shape), sin: graph.input('sin', 'float32', shape), half };
+  const shape = [rows, 1, half];
+  return {
+    cos: graph.input(`${prefix}cos`, 'float32', shape),
+    sin: graph.input(`${prefix}sin`, 'float32', shape),
+    half,
+  };
 }
 
 /** Rotary position embedding as in Hugging Face checkpoints: element i turns with element i + half. */

@@ -1,5 +1,13 @@
 import type { DecoderConfig } from '../../checkpoint/model-config.ts';
-import type { AttentionQuery, DecoderLayerResult, DecoderStep, KeyValueCache, RowAttention } from '../engine.ts';
+import type {
+  AttentionQuery,
+  DecoderLayerResult,
+  DecoderStep,
+  Fetch,
+  FetchedAttention,
+  KeyValueCache,
+  RowAttention,
+} from '../engine.ts';
 import { HostCache } from '../host-cache.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
 import type { OnnxSession, SessionInput } from './onnx-session.ts';
@@ -30,6 +38,7 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
   const rotaryShape = [tokens, 1, decoder.headSize / 2];
   const attention = step.attention && traceOutputs(step.attention, decoder.heads, keys);
   const output = HostTensor.zeros(hidden.shape);
+  const fetched = step.fetch && fetchOutputs(step.fetch, decoder, keys);
 
   await session.run(
     {
@@ -39,17 +48,23 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
       mask: new HostTensor(tables.mask(tokens, keys - tokens), [tokens, keys]),
       past_keys: cacheRows(past.keys, keys - tokens),
       past_values: cacheRows(past.values, keys - tokens),
+      ...fetchInputs(step, decoder, tables),
       ...traceInputs(step.attention, keys),
     },
     {
       hidden_out: output,
       new_keys: cacheRows(added.keys, tokens),
       new_values: cacheRows(added.values, tokens),
+      ...fetched,
       ...attention,
     },
   );
   cache.commit(layer, positions);
-  return attention ? { hidden: output, attention: rowAttention(attention) } : { hidden: output };
+  return {
+    hidden: output,
+    ...(attention && { attention: rowAttention(attention) }),
+    ...(fetched && { fetched: fetchedAttention(fetched) }),
+  };
 }
 
 function hostCache(cache: KeyValueCache): HostCache {
@@ -75,6 +90,47 @@ const noTrace: AttentionQuery = {
   groups: new Float32Array(),
   groupCount: 0,
 };
+
+/** Without rows that fetch, one key that nobody reads stands in, since shapes are inferred from it. */
+function fetchInputs(
+  { fetch, sequenceLength }: DecoderStep,
+  { keyValueHeads, headSize }: DecoderConfig,
+  tables: StepTables,
+): Record<string, SessionInput> {
+  const rows = fetch?.rows ?? new Int32Array();
+  const keyShape = (size: number): number[] => [size / (keyValueHeads * headSize), keyValueHeads, headSize];
+  const keys = fetch ? HostTensor.of(fetch.keys).data : new Float32Array(keyValueHeads * headSize);
+  const values = fetch ? HostTensor.of(fetch.values).data : keys;
+  const { cos, sin } = fetch ? tables.fetching(fetch.positions, sequenceLength) : noRotary;
+  const rotaryShape = [rows.length, 1, headSize / 2];
+  return {
+    fetching_rows: BigInt64Array.from(rows, BigInt),
+    fetching_cos: new HostTensor(cos, rotaryShape),
+    fetching_sin: new HostTensor(sin, rotaryShape),
+    fetched_keys: new HostTensor(keys, keyShape(keys.length)),
+    fetched_values: new HostTensor(values, keyShape(values.length)),
+  };
+}
+
+const noRotary = { cos: new Float32Array(), sin: new Float32Array() };
+
+type FetchOutputs = Record<'fetching_probabilities' | 'plain_context' | 'fetching_context', HostTensor>;
+
+function fetchOutputs({ keys: fetched }: Fetch, { heads, headSize }: DecoderConfig, keys: number): FetchOutputs {
+  return {
+    fetching_probabilities: HostTensor.zeros([heads, 1, keys + HostTensor.of(fetched).size(0)]),
+    plain_context: HostTensor.zeros([1, heads * headSize]),
+    fetching_context: HostTensor.zeros([1, heads * headSize]),
+  };
+}
+
+function fetchedAttention(outputs: FetchOutputs): FetchedAttention {
+  return {
+    probabilities: outputs.fetching_probabilities.data,
+    plainContext: outputs.plain_context.data,
+    context: outputs.fetching_context.data,
+  };
+}
 
 type TraceOutputs = Record<'to_visual' | 'mean_over_heads' | 'mass', HostTensor>;
 

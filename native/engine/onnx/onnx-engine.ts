@@ -1,6 +1,7 @@
 /** The engine on ONNX Runtime: one session per layer, weights read straight from the checkpoint's files. */
 import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { HighResolutionProjections } from '../../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../../checkpoint/model-config.ts';
 import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
@@ -11,18 +12,22 @@ import type {
   Engine,
   EngineDescription,
   EngineTensor,
+  FetchedKeys,
   KeyValueCache,
   LoadProgress,
+  RotaryRows,
   RowGroup,
   VisionAttentionOptions,
   VisionAttentionResult,
 } from '../engine.ts';
+import { type HighResolutionPlace, highResolutionTables, type RotaryKind } from '../high-resolution-rotary.ts';
 import { HostCache } from '../host-cache.ts';
 import { defaultThreads } from '../processor-cores.ts';
 import { combineRows } from './combine-rows.ts';
 import { runDecoderLayer } from './decoder-run.ts';
 import { requireDevice } from './device.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
+import { loadProjections } from './load-projections.ts';
 import { loadSessions, partList } from './load-sessions.ts';
 import type { OnnxSession, SessionSettings } from './onnx-session.ts';
 import { StepTables } from './step-tables.ts';
@@ -54,10 +59,14 @@ class OnnxEngine implements Engine {
   readonly #config: ModelConfig;
   readonly #sessions: ModelParts<OnnxSession>;
   readonly #tables: StepTables;
+  readonly #settings: SessionSettings;
+  #highResolution:
+    { readonly weights: HighResolutionProjections; readonly sessions: ReadonlyMap<number, OnnxSession> } | undefined;
 
   constructor(config: ModelConfig, sessions: ModelParts<OnnxSession>, settings: SessionSettings) {
     this.#config = config;
     this.#sessions = sessions;
+    this.#settings = settings;
     this.#tables = new StepTables(config.decoder);
     const version = env.versions.node ?? env.versions.common;
     this.description = { name: 'ONNX Runtime', version, ...settings, arithmetic: 'F32' };
@@ -164,6 +173,41 @@ class OnnxEngine implements Engine {
     return runDecoderLayer(session, { decoder, layer, hidden: input, step, tables: this.#tables });
   }
 
+  async loadHighResolution(
+    weights: HighResolutionProjections,
+    progress?: LoadProgress,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (this.#highResolution?.weights.id === weights.id) return;
+    await this.#releaseHighResolution();
+    const sessions = await loadProjections(this.#config.decoder, weights, this.#settings, progress, signal);
+    this.#highResolution = { weights, sessions };
+  }
+
+  async projectHighResolution(layer: number, features: EngineTensor, { cos, sin }: RotaryRows): Promise<FetchedKeys> {
+    const { hiddenSize, keyValueHeads, headSize } = this.#config.decoder;
+    const input = rowsOf(features, hiddenSize);
+    const tokens = input.size(0);
+    requireSize('rotary angles', cos.length, (tokens * headSize) / 2);
+    const session = this.#highResolution?.sessions.get(layer);
+    if (!session) throw new RangeError(`There are no high-resolution projections for layer ${layer}.`);
+    const rotaryShape = [tokens, 1, headSize / 2];
+    const width = keyValueHeads * headSize;
+    const keys = HostTensor.zeros([tokens, width]);
+    const values = HostTensor.zeros([tokens, width]);
+    const byHead = ({ data }: HostTensor): HostTensor => new HostTensor(data, [tokens, keyValueHeads, headSize]);
+    await session.run(
+      { features: input, cos: new HostTensor(cos, rotaryShape), sin: new HostTensor(sin, rotaryShape) },
+      { keys: byHead(keys), values: byHead(values) },
+    );
+    return { keys, values };
+  }
+
+  highResolutionRotary(kind: RotaryKind, place: HighResolutionPlace, sequenceLength: number): RotaryRows {
+    const { rope, headSize } = this.#config.decoder;
+    return highResolutionTables(kind, rope, headSize, place, sequenceLength);
+  }
+
   async logits(hidden: EngineTensor, row: number): Promise<Float32Array> {
     const { hiddenSize, vocabularySize } = this.#config.decoder;
     const { data } = rowsOf(hidden, hiddenSize);
@@ -179,7 +223,14 @@ class OnnxEngine implements Engine {
   }
 
   async release(): Promise<void> {
+    await this.#releaseHighResolution();
     await Promise.all(partList(this.#sessions).map(session => session.release()));
+  }
+
+  async #releaseHighResolution(): Promise<void> {
+    const sessions = [...(this.#highResolution?.sessions.values() ?? [])];
+    this.#highResolution = undefined;
+    await Promise.all(sessions.map(session => session.release()));
   }
 }
 

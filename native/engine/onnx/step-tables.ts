@@ -3,11 +3,17 @@ import { causalMask } from '../causal-mask.ts';
 import type { DecoderStep } from '../engine.ts';
 import { rotaryTables, type RotaryTables } from '../rotary-embedding.ts';
 
+interface KeptTables {
+  readonly positions: Int32Array;
+  readonly sequenceLength: number;
+  readonly tables: RotaryTables;
+}
+
 /** Mask and rotary tables of a step: the same for all its layers, so the last ones are kept. */
 export class StepTables {
   #mask: { readonly rows: number; readonly past: number; readonly values: Float32Array } | undefined;
-  #rotary:
-    { readonly positions: Int32Array; readonly sequenceLength: number; readonly tables: RotaryTables } | undefined;
+  #rotary: KeptTables | undefined;
+  #fetching: KeptTables | undefined;
 
   constructor(private readonly decoder: DecoderConfig) {}
 
@@ -20,11 +26,20 @@ export class StepTables {
   }
 
   rotary({ positions, sequenceLength }: DecoderStep): RotaryTables {
-    const kept = this.#rotary;
-    if (kept?.sequenceLength === sequenceLength && equal(kept.positions, positions)) return kept.tables;
+    this.#rotary = this.#tables(this.#rotary, positions, sequenceLength);
+    return this.#rotary.tables;
+  }
+
+  /** Of the queries that read high-resolution keys, by where they stand relative to the picture. */
+  fetching(positions: Int32Array, sequenceLength: number): RotaryTables {
+    this.#fetching = this.#tables(this.#fetching, positions, sequenceLength);
+    return this.#fetching.tables;
+  }
+
+  #tables(kept: KeptTables | undefined, positions: Int32Array, sequenceLength: number): KeptTables {
+    if (kept?.sequenceLength === sequenceLength && equal(kept.positions, positions)) return kept;
     const tables = rotaryTables(this.decoder.rope, this.decoder.headSize, positions, sequenceLength);
-    this.#rotary = { positions: positions.slice(), sequenceLength, tables };
-    return tables;
+    return { positions: positions.slice(), sequenceLength, tables };
   }
 }
 
