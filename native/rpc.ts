@@ -19,7 +19,11 @@ export interface MethodRequest {
   readonly budget?: number;
   /** Values, or text that is understood as on the command line. */
   readonly parameters?: Readonly<Record<string, ParameterValue>>;
+  readonly beside?: BesideRequest;
 }
+
+/** A method that fetches high-resolution tokens, beside one that drops visual tokens. */
+export type BesideRequest = Pick<MethodRequest, 'name' | 'variant' | 'parameters'>;
 
 export interface AnalyzeRequest {
   readonly imagePath: string;
@@ -47,7 +51,7 @@ export interface AnalyzeResult {
   readonly ms: StageTimings;
 }
 
-export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'prefill' | 'decode' | 'write';
+export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'tiles' | 'prefill' | 'decode' | 'write';
 
 export interface StageProgress {
   readonly stage: Stage;

@@ -136,6 +136,13 @@ export interface MethodDescription {
   readonly budget?: { readonly asked: number; readonly reached: number; readonly counted: 'entering' | 'leaving' };
   /** What the reader should know of how it ran, e.g. that thresholds were searched for. */
   readonly notes?: readonly string[];
+  /** A method that fetched high-resolution tokens beside this one; `highResolution` of the run says how. */
+  readonly beside?: {
+    readonly name: string;
+    readonly title: string;
+    readonly variant?: 'code' | 'paper';
+    readonly parameters: Readonly<Record<string, ParameterValue>>;
+  };
   /** The module of the user's own method, and the sha256 of its text, hex. */
   readonly module?: { readonly path: string; readonly digest: string };
 }

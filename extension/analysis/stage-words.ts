@@ -15,6 +15,8 @@ export function stageSentence({ stage, done, total, text }: StageProgress): stri
         : vscode.l10n.t('loading the model');
     case 'vision':
       return vscode.l10n.t('vision layer {0} of {1}', done, total);
+    case 'tiles':
+      return vscode.l10n.t('high-resolution tile {0} of {1}', done, total);
     case 'prefill':
       return vscode.l10n.t('reading the question, layer {0} of {1}', done, total);
     case 'decode':
@@ -38,6 +40,8 @@ export function stageWord({ stage, done, total }: StageProgress): string {
       return vscode.l10n.t('load') + count;
     case 'vision':
       return vscode.l10n.t('vision') + count;
+    case 'tiles':
+      return vscode.l10n.t('tiles') + count;
     case 'prefill':
       return vscode.l10n.t('prefill') + count;
     case 'decode':

@@ -2,12 +2,13 @@
 import type { LayerAccount } from '../../trace/fates.ts';
 import { massGroups } from '../../trace/schema.ts';
 import type { ModelConfig } from '../checkpoint/model-config.ts';
-import type { Engine, EngineTensor, KeyValueCache, RowAttention } from '../engine/engine.ts';
+import type { DecoderLayerResult, Engine, EngineTensor, KeyValueCache, RowAttention } from '../engine/engine.ts';
 import type { DecoderNeeds, DecoderView, TokenCounts } from '../methods/method.ts';
 import type { Reduction, TokenReducer } from '../methods/token-reducer.ts';
 import type { VisualTokens } from '../methods/visual-tokens.ts';
 import type { Prompt } from '../prompt/build-prompt.ts';
 import type { StageProgress } from '../rpc.ts';
+import type { HighResolutionReader } from './high-resolution-reader.ts';
 import { letOthersRun } from './interruption.ts';
 import { KeyLayout } from './key-layout.ts';
 import type { RowWriter, TraceRecorder } from './trace-recorder.ts';
@@ -23,6 +24,8 @@ export interface DecoderRunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly recorder?: TraceRecorder | undefined;
   readonly reducer: TokenReducer;
+  /** Lets layers fetch high-resolution tokens. */
+  readonly fetching?: HighResolutionReader | undefined;
 }
 
 /** What is known of a layer while it runs. */
@@ -100,14 +103,17 @@ export class DecoderRun {
       const entering = this.visualCount;
       this.cached[layer] = reducer.tokens;
       const needs = reducer.decoderNeeds(layer);
-      const rows = this.prefillRows(needs, sequence.length);
+      const rows = this.prefillRows(needs, layer, sequence.length);
+      const fetch = await this.options.fetching?.fetch(layer, this.pictureOrSequence(sequence));
       const result = await engine.runDecoderLayer(layer, hidden, {
         positions: sequence,
         sequenceLength: lastOf(sequence) + 1,
         cache: this.cache,
         ...(rows.length > 0 && { attention: this.attentionQuery(rows) }),
+        ...(fetch && { fetch }),
       });
       hidden = result.hidden;
+      this.observe(layer, result, rows.length);
       if (writer && result.attention) this.record(writer, layer, result.attention, rows);
       if (needs) {
         const view = this.view(layer, needs, rows, sequence, hidden, result.attention);
@@ -129,6 +135,7 @@ export class DecoderRun {
     }
     const logits = await engine.logits(hidden, hidden.shape[0]! - 1);
     writer?.finish();
+    this.options.fetching?.finishStep();
     await this.trim();
     return logits;
   }
@@ -136,30 +143,58 @@ export class DecoderRun {
   /** Feeds a token that was generated; the logits are those of the next one. */
   async step(id: number): Promise<Float32Array> {
     const { engine } = this;
-    const { reducer, signal, recorder } = this.options;
+    const { reducer, signal, recorder, fetching } = this.options;
     const steps = this.steps + 1;
     const continued = this.accounts[0]!.lastKeyPosition + steps;
     let hidden = await engine.embedTokens([id]);
     this.layout.addGenerated();
     const writer = recorder?.startRows(1, this.layout.textTokens);
-    const rows = recorder ? Int32Array.of(0) : new Int32Array();
+    const one = Int32Array.of(0);
     for (let layer = 0; layer < this.input.config.decoder.layers; layer++) {
       await letOthersRun(signal);
       const position = reducer.hooks.decodePositions === 'cache-length' ? this.cache.length(layer) : continued;
       this.accounts[layer]!.queryPosition ??= position;
+      const inPicture = this.input.prompt.ids.length - 1 + steps;
+      const fetch = await fetching?.fetch(layer, Int32Array.of(fetching.asInPicture ? inPicture : position));
+      const watched = writer !== undefined || fetching?.watches(layer);
       const result = await engine.runDecoderLayer(layer, hidden, {
         positions: Int32Array.of(position),
         sequenceLength: position + 1,
         cache: this.cache,
-        ...(writer && { attention: this.attentionQuery(rows, this.cached[layer]) }),
+        ...(watched && { attention: this.attentionQuery(one, this.cached[layer]) }),
+        ...(fetch && { fetch }),
       });
       hidden = result.hidden;
-      if (writer && result.attention) this.record(writer, layer, result.attention, rows);
+      this.observe(layer, result, one.length);
+      if (writer && result.attention) this.record(writer, layer, result.attention, one);
     }
     const logits = await engine.logits(hidden, 0);
     writer?.finish();
+    fetching?.finishStep();
     this.steps = steps;
     return logits;
+  }
+
+  /** Where the rows of the sequence stand for high-resolution keys. */
+  private pictureOrSequence(sequence: Int32Array): Int32Array {
+    return this.options.fetching?.asInPicture ? this.firstPositions('original') : sequence;
+  }
+
+  private observe(layer: number, { attention, fetched }: DecoderLayerResult, rows: number): void {
+    const { fetching } = this.options;
+    if (!fetching?.watches(layer) || !attention) return;
+    const tokens = this.cached[layer]!;
+    fetching.observe({
+      layer,
+      attention,
+      fetched,
+      rows,
+      heads: this.input.config.decoder.heads,
+      tokens,
+      leading: this.leading,
+      firstVisual: this.layout.before,
+      groups: this.layout.groups(this.leading + tokens.count),
+    });
   }
 
   private get visualCount(): number {
@@ -182,11 +217,11 @@ export class DecoderRun {
   }
 
   /** Rows of the sequence whose attention is wanted, by the trace or by the method. */
-  private prefillRows(needs: DecoderNeeds | undefined, length: number): Int32Array {
+  private prefillRows(needs: DecoderNeeds | undefined, layer: number, length: number): Int32Array {
     if (needs?.attention === 'all') return Int32Array.from({ length }, (_, row) => row);
     if (this.options.recorder) return this.layout.textColumns(this.visualCount);
-    if (needs?.attention === 'last') return Int32Array.of(length - 1);
     if (needs?.attention === 'text') return this.layout.textColumns(this.visualCount).slice(this.layout.before);
+    if (needs?.attention === 'last' || this.options.fetching?.watches(layer)) return Int32Array.of(length - 1);
     return new Int32Array();
   }
 

@@ -6,6 +6,7 @@ import type { Engine, EngineTensor } from '../engine/engine.ts';
 import type { ChosenMethod } from '../methods/choose-method.ts';
 import type { MethodHooks, Parameters, TokenCounts } from '../methods/method.ts';
 import { TokenReducer } from '../methods/token-reducer.ts';
+import type { HighResolutionRun } from './high-resolution-run.ts';
 import { DecoderRun, type DecoderInput, type DecoderRunOptions } from './decoder-run.ts';
 
 export class MethodRun {
@@ -35,6 +36,7 @@ export class MethodRun {
     input: DecoderInput,
     visual: EngineTensor,
     { signal }: Pick<DecoderRunOptions, 'signal'>,
+    highResolution?: HighResolutionRun,
   ): Promise<boolean> {
     const { chosen, reducer } = this;
     const solveBudget = chosen?.method.solveBudget;
@@ -49,6 +51,7 @@ export class MethodRun {
         {
           signal,
           reducer: reducer.continuedBy(restart(parameters)),
+          fetching: highResolution?.reader(false),
         },
       );
       await trial.prefill(visual);
@@ -66,7 +69,7 @@ export class MethodRun {
 
 export function describeMethod({ chosen, parameters, notes }: MethodRun, counts: TokenCounts): MethodDescription {
   if (!chosen) return { name: 'none', parameters: {} };
-  const { method, setup, budget } = chosen;
+  const { method, setup, budget, beside } = chosen;
   const counted = method.budget ?? 'entering';
   const layers = counts.entering.map((entering, layer) => ({ entering, leaving: counts.leaving[layer]! }));
   const reached = counted === 'entering' ? meanEntering(layers) : meanLeaving(layers);
@@ -77,5 +80,13 @@ export function describeMethod({ chosen, parameters, notes }: MethodRun, counts:
     parameters,
     ...(budget !== undefined && { budget: { asked: budget, reached, counted } }),
     ...(notes.length > 0 && { notes }),
+    ...(beside && {
+      beside: {
+        name: beside.method.name,
+        title: beside.method.title,
+        ...(beside.method.variants.length > 1 && { variant: beside.setup.variant }),
+        parameters: beside.setup.parameters,
+      },
+    }),
   };
 }

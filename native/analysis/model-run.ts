@@ -1,5 +1,6 @@
 /** One image and one question through the model: vision tower, prefill, and token after token. */
 import type { TokenReduction } from '../../trace/fates.ts';
+import type { HighResolution } from '../../trace/high-resolution.ts';
 import type { MethodDescription, Sampling, StageTimings, TokenAlternative, TraceToken } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
 import type { ModelConfig } from '../checkpoint/model-config.ts';
@@ -9,6 +10,7 @@ import type { Prompt } from '../prompt/build-prompt.ts';
 import type { TextTokenizer } from '../prompt/text-tokenizer.ts';
 import type { StageProgress } from '../rpc.ts';
 import { DecoderRun } from './decoder-run.ts';
+import { type HighResolutionInput, HighResolutionRun } from './high-resolution-run.ts';
 import { isCancellation } from './interruption.ts';
 import { describeMethod, MethodRun } from './method-run.ts';
 import { createTokenChooser } from './sampling.ts';
@@ -25,6 +27,8 @@ export interface ModelInput {
   readonly sampling: Sampling;
   /** All visual tokens run if there is none. */
   readonly method?: ChosenMethod | undefined;
+  /** Where the method fetches high-resolution tokens. */
+  readonly highResolution?: HighResolutionInput | undefined;
 }
 
 export interface RunOptions {
@@ -46,8 +50,9 @@ export interface ModelRun {
   readonly keyValueCacheBytes: number;
   readonly method: MethodDescription;
   readonly reduction: TokenReduction;
-  /** `fates.*` */
-  readonly fates: TraceTensors;
+  readonly highResolution?: HighResolution;
+  /** `fates.*` and `high_resolution.*` */
+  readonly tensors: TraceTensors;
 }
 
 /**
@@ -59,9 +64,12 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
   const started = performance.now();
   const method = MethodRun.start(input);
   const vision = await runVision(engine, input.config, input.pixels, { ...options, reducer: method.reducer });
+  const highResolution =
+    input.highResolution && (await HighResolutionRun.prepare(engine, input, input.highResolution, options));
   const seen = performance.now();
-  const solved = await method.solve(engine, input, vision.visual, options);
-  const decoder = new DecoderRun(engine, input, { ...options, reducer: method.reducer });
+  const solved = await method.solve(engine, input, vision.visual, options, highResolution);
+  const fetching = highResolution?.reader(true);
+  const decoder = new DecoderRun(engine, input, { ...options, reducer: method.reducer, fetching });
   const prefillStarted = performance.now();
   let logits = await decoder.prefill(vision.visual);
   const prefilled = performance.now();
@@ -93,6 +101,9 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       break;
     }
   }
+  const decoded = performance.now();
+  const steps = decoder.decodeSteps + 1;
+  if (highResolution && fetching && options.recorder) await highResolution.measureReprojection(fetching);
   return {
     generated,
     answer: answer.trim(),
@@ -101,8 +112,9 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       vision: seen - started,
       ...(solved && { solve: prefillStarted - seen }),
       prefill: prefilled - prefillStarted,
-      decode: performance.now() - prefilled,
+      decode: decoded - prefilled,
     },
+    ...(highResolution && fetching && { highResolution: highResolution.describe(fetching, steps) }),
     keyValueCacheBytes: decoder.cache.allocatedBytes,
     method: describeMethod(method, decoder.counts),
     reduction: {
@@ -113,6 +125,6 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       decodeSteps: decoder.decodeSteps,
       decodePositions: method.reducer.hooks.decodePositions ?? 'continued',
     },
-    fates: options.recorder ? method.reducer.record.tensors() : {},
+    tensors: options.recorder ? { ...method.reducer.record.tensors(), ...highResolution?.tensors(vision.visual) } : {},
   };
 }

@@ -3,15 +3,22 @@ import { resolve } from 'node:path';
 import { partialExtension } from '../../trace/file.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import {
+  type HighResolutionDescription,
+  type HighResolutionProjections,
+  openHighResolution,
+} from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeImage } from '../image/decode-image.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
 import { checkInputSize, type ModelInput, prepareImage } from '../image/preprocess.ts';
-import { type ChosenMethod, chooseMethod } from '../methods/choose-method.ts';
+import { type ChosenMethod, chooseMethod, fetchesHighResolution } from '../methods/choose-method.ts';
 import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
+import { highResolutionInput, paddedSettings } from './high-resolution-input.ts';
 import { makeHoverPictures } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
@@ -19,7 +26,7 @@ import { asMemoryError } from './memory.ts';
 import { type LogitsObserver, runModel } from './model-run.ts';
 import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
-import { runBytes } from './run-memory.ts';
+import { highResolutionSize, runBytes } from './run-memory.ts';
 import { attentionBytes, type RecordedShape, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
@@ -73,16 +80,22 @@ export class Pipeline {
     const { checkpoint, tokenizer, template, processor } = files;
     const { config } = checkpoint;
     const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
+    const projections = await projectionsOf(request, checkpoint);
+    const method = methodOf(request, config, prompt, projections?.description);
+    const plan = method?.highResolution;
     const image = await decodeImage(request.imagePath);
-    checkInputSize(image, processor, config.vision.imageSize);
-    const input = prepareImage(image, processor);
+    const settings = paddedSettings(processor, plan);
+    checkInputSize(image, settings, config.vision.imageSize);
+    const input = prepareImage(image, settings);
+    const highResolution =
+      plan && projections && highResolutionInput(image, settings, config.vision, plan, projections);
     const display = traced ? await makeDisplayCopy(image) : undefined;
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);
 
-    const method = methodOf(request, config, prompt);
     const shape = recordedShape(files, prompt);
-    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length));
+    const high = highResolution && highResolutionSize(config, highResolution, request.maxNewTokens);
+    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + (high?.traceBytes ?? 0));
     const loads = this.model.loads;
     const loadStarted = performance.now();
     const extra = runBytes(config, {
@@ -91,7 +104,7 @@ export class Pipeline {
       maxNewTokens: request.maxNewTokens,
       recorded: traced ? shape : undefined,
     });
-    const engine = await this.model.require(files, request, extra, progress, signal);
+    const engine = await this.model.require(files, request, extra + (high?.memoryBytes ?? 0), progress, signal);
     const load = this.model.loads === loads ? 0 : performance.now() - loadStarted;
 
     const recorder = traced ? new TraceRecorder(shape) : undefined;
@@ -105,6 +118,7 @@ export class Pipeline {
         maxNewTokens: request.maxNewTokens,
         sampling: request.sampling,
         method,
+        highResolution,
       },
       { progress, signal, recorder, observer },
     );
@@ -123,7 +137,7 @@ export class Pipeline {
     let traceBytes = 0;
     if (recorder && display) {
       progress?.({ stage: 'write', done: 0, total: 1 });
-      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length), ...run.fates };
+      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length), ...run.tensors };
       const { hover, tensors: pictures } = await makeHoverPictures(image, metadata, recorded);
       const ms = { ...metadata.ms, total: performance.now() - started };
       metadata = { ...metadata, ms, ...(hover && { hover }) };
@@ -168,8 +182,21 @@ function checkRequest({ imagePath, modelFolder, tracePath, maxNewTokens, device,
   if (!devices.includes(device)) reject(`There is no device "${device}".`, `Devices: ${devices.join(', ')}.`);
 }
 
+/** @throws FoveaError where the weights that read high-resolution tokens are named and not as described */
+async function projectionsOf(
+  { method }: AnalyzeRequest,
+  checkpoint: Checkpoint,
+): Promise<HighResolutionProjections | undefined> {
+  return method && fetchesHighResolution(method) ? openHighResolution(checkpoint) : undefined;
+}
+
 /** @throws FoveaError `usage`, `budget-impossible` or `architecture-unsupported` */
-function methodOf({ method }: AnalyzeRequest, config: ModelConfig, prompt: Prompt): ChosenMethod | undefined {
+function methodOf(
+  { method }: AnalyzeRequest,
+  config: ModelConfig,
+  prompt: Prompt,
+  highResolution: HighResolutionDescription | undefined,
+): ChosenMethod | undefined {
   if (!method) return undefined;
   if (config.selectStrategy === 'full' && method.name !== 'none') {
     throw new FoveaError(
@@ -180,7 +207,7 @@ function methodOf({ method }: AnalyzeRequest, config: ModelConfig, prompt: Promp
   }
   const after = prompt.tokens.filter(({ position }) => position > prompt.visual.first);
   const text = { before: prompt.tokens.length - after.length, after: after.map(token => token.text) };
-  return chooseMethod(method, modelShape(config), text);
+  return chooseMethod(method, modelShape(config, highResolution), text);
 }
 
 function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): RecordedShape {

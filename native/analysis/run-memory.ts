@@ -1,5 +1,6 @@
 /** What a run takes of memory besides the weights, so that it can be refused before it starts. */
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import type { HighResolutionInput } from './high-resolution-run.ts';
 import { type RecordedShape, recordingBytes } from './trace-recorder.ts';
 
 export interface RunSize {
@@ -38,4 +39,22 @@ function prefillBytes({ decoder }: ModelConfig, { promptLength, textTokens, reco
 function visionBytes({ vision }: ModelConfig): number {
   const tokens = gridSide(vision) ** 2 + 1;
   return (2 * vision.heads * tokens ** 2 + 2 * tokens * vision.intermediateSize) * floatBytes;
+}
+
+/** What high-resolution tokens add: their features, kept keys and values, weights and selections; and bytes of the trace. */
+export function highResolutionSize(
+  { vision, decoder }: ModelConfig,
+  { image, plan, projections }: HighResolutionInput,
+  maxNewTokens: number,
+): { readonly memoryBytes: number; readonly traceBytes: number } {
+  const patches = gridSide(vision) ** 2;
+  const tokens = patches * image.tiles ** 2;
+  const layers = plan.attending.length;
+  const keyWidth = decoder.keyValueHeads * decoder.headSize;
+  const kept = plan.keepProjections ? 2 * layers * tokens * keyWidth : 0;
+  const weights = (projections.requiredBytes * layers) / projections.layers.size;
+  // Of each patch: attention and normalised in F32, binarised and cells in a byte each.
+  const traceBytes = maxNewTokens * (layers + 1) * (tokens * 2 + patches * 10 + decoder.heads * 24);
+  const floats = image.pixels.length + 2 * tokens * decoder.hiddenSize + kept;
+  return { memoryBytes: floats * floatBytes + weights + 2 * traceBytes, traceBytes };
 }

@@ -41,6 +41,7 @@ export function describeRun(parts: RunParts): RunMetadata {
     model: describeModel(checkpoint),
     method: run.method,
     reduction: run.reduction,
+    ...(run.highResolution && { highResolution: run.highResolution }),
     image: {
       name: image.name,
       path: image.path,

@@ -5,7 +5,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SelectionRule } from '../../trace/high-resolution.ts';
-import { isJsonObject, readCheckpointJson, type JsonObject } from '../checkpoint-file.ts';
+import { isJsonObject, readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { ConfigSection } from './config-section.ts';
@@ -125,7 +125,7 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
   const prefix = name && /^(.*layers\.)\d+\./.exec(name)?.[1];
   if (prefix === undefined || prefix === '') return undefined;
   const extraFields: unknown = (await readCheckpointJson(folder, 'config.json'))?.['extra'];
-  const extra = new ConfigSection(isJsonObject(extraFields) ? extraFields : ({} as JsonObject), 'config.json: extra');
+  const extra = new ConfigSection(isJsonObject(extraFields) ? extraFields : {}, 'config.json: extra');
   const { layers } = config.decoder;
   const all = Array.from({ length: layers }, (_, layer) => layer);
   const low = extra.size('lowres_size', config.vision.imageSize);

@@ -7,6 +7,7 @@ const words: Readonly<Record<StageProgress['stage'], string>> = {
   image: 'reading the image',
   load: 'loading the model',
   vision: 'looking at the image',
+  tiles: 'looking closer, tile by tile',
   prefill: 'reading the question',
   decode: 'answering',
   write: 'writing the trace',

@@ -151,6 +151,8 @@ export interface Engine {
   concatenate(parts: readonly EngineTensor[]): EngineTensor;
   /** A weighted sum of rows for each group: [groups, columns]. A group of one is copied bit by bit. */
   combineRows(tensor: EngineTensor, groups: readonly RowGroup[]): EngineTensor;
+  /** These rows, in this order: [rows.length, columns]. */
+  gatherRows(tensor: EngineTensor, rows: Int32Array): EngineTensor;
   /** An empty cache; a layer's memory holds its first step and `spare` positions more, and grows when it must. */
   createCache(spare: number): KeyValueCache;
   runDecoderLayer(layer: number, hidden: EngineTensor, step: DecoderStep): Promise<DecoderLayerResult>;

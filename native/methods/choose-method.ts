@@ -1,6 +1,7 @@
 /** From what a request asks for to a method that is ready to start. */
 import { FoveaError } from '../errors.ts';
-import type { MethodRequest } from '../rpc.ts';
+import type { BesideRequest, MethodRequest } from '../rpc.ts';
+import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { MethodSetup, MethodVariant, ModelShape, Parameters, TokenMethod } from './method.ts';
 import { completeParameters } from './parameters.ts';
 import { findMethod } from './registry.ts';
@@ -12,6 +13,14 @@ export interface ChosenMethod {
   readonly budget?: number;
   /** What `resolveBudget` had to say. */
   readonly notes: readonly string[];
+  /** Where the method itself, or the one beside it, fetches high-resolution tokens. */
+  readonly highResolution?: HighResolutionPlan;
+  readonly beside?: { readonly method: TokenMethod; readonly setup: MethodSetup };
+}
+
+/** Whether a request needs the weights that read high-resolution tokens. @throws FoveaError `usage` */
+export function fetchesHighResolution({ name, beside }: MethodRequest): boolean {
+  return findMethod(name).fetchesHighResolution === true || beside !== undefined;
 }
 
 /** @throws FoveaError `usage` or `budget-impossible` */
@@ -21,13 +30,43 @@ export function chooseMethod(request: MethodRequest, shape: ModelShape, text: Me
   const parameters = completeParameters(method, request.parameters ?? {}, shape, variant);
   const given = Object.keys(request.parameters ?? {});
   const setup: MethodSetup = { shape, variant, parameters, given, text };
+  const high = highResolutionOf(method, setup, request.beside);
   const { budget } = request;
-  if (budget === undefined) return { method, setup, notes: [] };
+  if (budget === undefined) return { method, setup, notes: [], ...high };
   checkBudget(method, budget, shape);
   const solution = method.resolveBudget?.(budget, setup);
-  if (!solution) return { method, setup, budget, notes: [] };
+  if (!solution) return { method, setup, budget, notes: [], ...high };
   const resolved = kept(solution.parameters, request.parameters ?? {}, parameters);
-  return { method, setup: { ...setup, parameters: resolved }, budget, notes: solution.notes ?? [] };
+  return { method, setup: { ...setup, parameters: resolved }, budget, notes: solution.notes ?? [], ...high };
+}
+
+/** @throws FoveaError `usage` for methods that do not go together */
+function highResolutionOf(
+  method: TokenMethod,
+  setup: MethodSetup,
+  request: BesideRequest | undefined,
+): Pick<ChosenMethod, 'highResolution' | 'beside'> {
+  if (!request) {
+    const plan = method.fetchesHighResolution ? method.start(setup).highResolution : undefined;
+    return plan ? { highResolution: plan } : {};
+  }
+  const second = findMethod(request.name);
+  const refused = (reason: string, hint: string): FoveaError =>
+    new FoveaError('usage', `${second.title} does not run beside ${method.title}: ${reason}`, hint);
+  if (!second.fetchesHighResolution) {
+    throw refused('only methods that fetch high-resolution tokens run beside another.', 'For example: flexattention');
+  }
+  if (method.fetchesHighResolution) throw refused('both fetch.', `Choose ${second.name} as the method alone.`);
+  if (method.refusesHighResolution !== undefined) {
+    throw refused(method.refusesHighResolution, 'Choose a method whose tokens stay where they are in the image.');
+  }
+  const { shape, text } = setup;
+  const variant = variantOf(second, request.variant);
+  const parameters = completeParameters(second, request.parameters ?? {}, shape, variant);
+  const given = Object.keys(request.parameters ?? {});
+  const besideSetup: MethodSetup = { shape, variant, parameters, given, text };
+  const plan = second.start(besideSetup).highResolution;
+  return { beside: { method: second, setup: besideSetup }, ...(plan && { highResolution: plan }) };
 }
 
 /** What the user set by hand is stronger than what a budget implies. */

@@ -5,6 +5,8 @@
  */
 import type { StageScore } from '../../trace/fates.ts';
 import type { ParameterValue } from '../../trace/schema.ts';
+import type { HighResolutionDescription } from '../checkpoint/high-resolution-weights.ts';
+import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { VisualToken } from './visual-tokens.ts';
 
 export type { ParameterValue } from '../../trace/schema.ts';
@@ -36,6 +38,8 @@ export interface ModelShape {
     /** Base of the rotary embedding. */
     readonly ropeTheta: number;
   };
+  /** How this model's weights for high-resolution tokens were trained; absent where nobody looked or there are none. */
+  readonly highResolution?: HighResolutionDescription;
 }
 
 export interface ParameterSpec {
@@ -79,6 +83,10 @@ export interface TokenMethod {
   /** The first one is the default. */
   readonly variants: readonly MethodVariant[];
   readonly parameters: readonly ParameterSpec[];
+  /** Runs beside another method as well, since it adds keys and drops no tokens. */
+  readonly fetchesHighResolution?: true;
+  /** Why high-resolution tokens cannot be fetched beside this method. */
+  readonly refusesHighResolution?: string;
   /** By which mean over layers a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
   /** Parameters that meet a budget of visual tokens whatever the image. @throws FoveaError `budget-impossible` */
@@ -231,6 +239,8 @@ export interface MethodHooks {
   readonly afterPrefill?: (view: PrefillView) => Awaitable<CachePlan | undefined>;
   /** Positions of new tokens: after the sequence's last one (the default), or each layer's own cache length. */
   readonly decodePositions?: 'continued' | 'cache-length';
+  /** Encodes the image in high resolution, too, and lets layers fetch tokens of it. */
+  readonly highResolution?: HighResolutionPlan;
   /** What `start` needs to go on after the vision tower with other parameters. */
   readonly memory?: () => unknown;
 }

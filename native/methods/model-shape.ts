@@ -1,7 +1,11 @@
+import type { HighResolutionDescription } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { ModelShape } from './method.ts';
 
-export function modelShape({ vision, decoder, featureLayers }: ModelConfig): ModelShape {
+export function modelShape(
+  { vision, decoder, featureLayers }: ModelConfig,
+  highResolution?: HighResolutionDescription,
+): ModelShape {
   const side = gridSide(vision);
   return {
     grid: { rows: side, columns: side },
@@ -21,5 +25,6 @@ export function modelShape({ vision, decoder, featureLayers }: ModelConfig): Mod
       intermediateSize: decoder.intermediateSize,
       ropeTheta: decoder.rope.theta,
     },
+    ...(highResolution && { highResolution }),
   };
 }

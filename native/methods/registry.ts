@@ -3,6 +3,7 @@ import { FoveaError } from '../errors.ts';
 import { centerCrop } from './center-crop.ts';
 import { clsTopK } from './cls-top-k.ts';
 import { fastV } from './fastv.ts';
+import { flexAttention } from './high-resolution/flexattention.ts';
 import { gridPooling } from './grid-pooling.ts';
 import type { TokenMethod } from './method.ts';
 import { mustDrop } from './mustdrop/mustdrop.ts';
@@ -17,6 +18,7 @@ export const methods: readonly TokenMethod[] = [
   mustDrop,
   sparseVlm,
   sparseVlm2,
+  flexAttention,
   fastV,
   tome,
   clsTopK,

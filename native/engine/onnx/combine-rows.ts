@@ -24,3 +24,13 @@ export function combineRows(tensor: HostTensor, groups: readonly RowGroup[]): Ho
   });
   return combined;
 }
+
+/** [rows.length, columns] */
+export function gatherRows(tensor: HostTensor, rows: Int32Array): HostTensor {
+  const columns = tensor.size(1);
+  const gathered = HostTensor.zeros([rows.length, columns]);
+  rows.forEach((row, index) => {
+    gathered.data.set(tensor.data.subarray(row * columns, (row + 1) * columns), index * columns);
+  });
+  return gathered;
+}

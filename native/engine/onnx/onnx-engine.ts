@@ -23,7 +23,7 @@ import type {
 import { type HighResolutionPlace, highResolutionTables, type RotaryKind } from '../high-resolution-rotary.ts';
 import { HostCache } from '../host-cache.ts';
 import { defaultThreads } from '../processor-cores.ts';
-import { combineRows } from './combine-rows.ts';
+import { combineRows, gatherRows } from './combine-rows.ts';
 import { runDecoderLayer } from './decoder-run.ts';
 import { requireDevice } from './device.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
@@ -159,6 +159,10 @@ class OnnxEngine implements Engine {
 
   combineRows(tensor: EngineTensor, groups: readonly RowGroup[]): EngineTensor {
     return combineRows(HostTensor.of(tensor), groups);
+  }
+
+  gatherRows(tensor: EngineTensor, rows: Int32Array): EngineTensor {
+    return gatherRows(HostTensor.of(tensor), rows);
   }
 
   createCache(spare: number): KeyValueCache {

@@ -18,6 +18,8 @@ import { fewestTokens, mergeSchedule } from './merge-schedule.ts';
 export const tome: TokenMethod = {
   name: 'tome',
   title: 'ToMe (our CLIP adaptation)',
+  refusesHighResolution:
+    'ToMe merges patches from all over the image into one token, so its attention does not say which of them to fetch.',
   summary: 'Merges the most similar tokens in every block of the vision tower.',
   source: 'arXiv 2210.09461; github.com/facebookresearch/ToMe at af95e4b; for CLIP adapted here',
   variants: ['code'],
