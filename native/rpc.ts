@@ -13,17 +13,14 @@ export const devices: readonly Device[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'd
 
 /** Which token method runs, and how. What is left out has the method's defaults. */
 export interface MethodRequest {
+  /** "fastv", or "fastv+flexattention" with a second method that fetches high-resolution tokens beside it. */
   readonly name: string;
   readonly variant?: string;
   /** Visual tokens, mean over the decoder's layers. */
   readonly budget?: number;
-  /** Values, or text that is understood as on the command line. */
+  /** Values, or text that is understood as on the command line; those of a second method as "flexattention.count". */
   readonly parameters?: Readonly<Record<string, ParameterValue>>;
-  readonly beside?: BesideRequest;
 }
-
-/** A method that fetches high-resolution tokens, beside one that drops visual tokens. */
-export type BesideRequest = Pick<MethodRequest, 'name' | 'variant' | 'parameters'>;
 
 export interface AnalyzeRequest {
   readonly imagePath: string;

@@ -52,10 +52,11 @@ How to answer
   --seed N               the same seed draws the same answer. Default: 0
 
 Which visual tokens to keep
-  --method NAME          a token method; without one, all visual tokens run
+  --method NAME          a token method; without one, all visual tokens run. flexattention fetches high-resolution tokens
+                         as well, alone or beside another: mustdrop+flexattention
   --variant code|paper   as the official code behaves, or as the publication says, where they differ
   --budget N             visual tokens, mean over the decoder's layers
-  --set NAME=VALUE       a parameter of the method; may be repeated
+  --set NAME=VALUE       a parameter of the method; may be repeated. Of the second one: flexattention.count=58
 
 What comes out
   --out, -o FILE         the trace. Default: fovea-runs/IMAGE-DATE-TIME.fovea in the current folder

@@ -1,6 +1,6 @@
 /** From what a request asks for to a method that is ready to start. */
 import { FoveaError } from '../errors.ts';
-import type { BesideRequest, MethodRequest } from '../rpc.ts';
+import type { MethodRequest } from '../rpc.ts';
 import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { MethodSetup, MethodVariant, ModelShape, Parameters, TokenMethod } from './method.ts';
 import { completeParameters } from './parameters.ts';
@@ -19,24 +19,46 @@ export interface ChosenMethod {
 }
 
 /** Whether a request needs the weights that read high-resolution tokens. @throws FoveaError `usage` */
-export function fetchesHighResolution({ name, beside }: MethodRequest): boolean {
-  return findMethod(name).fetchesHighResolution === true || beside !== undefined;
+export function fetchesHighResolution(request: MethodRequest): boolean {
+  return namesOf(request).some(name => findMethod(name).fetchesHighResolution === true);
+}
+
+/** @throws FoveaError `usage` */
+function namesOf({ name }: MethodRequest): readonly string[] {
+  const names = name.split('+').map(part => part.trim());
+  if (names.length <= 2) return names;
+  throw new FoveaError('usage', `${name} are too many methods at once.`, 'Two run together, e.g. fastv+flexattention.');
+}
+
+/** Parameters of the first method, and those that carry the second one's name. */
+function splitParameters(given: Parameters, second: string | undefined): { own: Parameters; beside: Parameters } {
+  if (second === undefined) return { own: given, beside: {} };
+  const prefix = `${second}.`;
+  const entries = Object.entries(given);
+  return {
+    own: Object.fromEntries(entries.filter(([name]) => !name.startsWith(prefix))),
+    beside: Object.fromEntries(
+      entries.filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]),
+    ),
+  };
 }
 
 /** @throws FoveaError `usage` or `budget-impossible` */
 export function chooseMethod(request: MethodRequest, shape: ModelShape, text: MethodSetup['text']): ChosenMethod {
-  const method = findMethod(request.name);
+  const [name = '', second] = namesOf(request);
+  const method = findMethod(name);
+  const asked = splitParameters(request.parameters ?? {}, second);
   const variant = variantOf(method, request.variant);
-  const parameters = completeParameters(method, request.parameters ?? {}, shape, variant);
-  const given = Object.keys(request.parameters ?? {});
+  const parameters = completeParameters(method, asked.own, shape, variant);
+  const given = Object.keys(asked.own);
   const setup: MethodSetup = { shape, variant, parameters, given, text };
-  const high = highResolutionOf(method, setup, request.beside);
+  const high = highResolutionOf(method, setup, second, asked.beside);
   const { budget } = request;
   if (budget === undefined) return { method, setup, notes: [], ...high };
   checkBudget(method, budget, shape);
   const solution = method.resolveBudget?.(budget, setup);
   if (!solution) return { method, setup, budget, notes: [], ...high };
-  const resolved = kept(solution.parameters, request.parameters ?? {}, parameters);
+  const resolved = kept(solution.parameters, asked.own, parameters);
   return { method, setup: { ...setup, parameters: resolved }, budget, notes: solution.notes ?? [], ...high };
 }
 
@@ -44,13 +66,14 @@ export function chooseMethod(request: MethodRequest, shape: ModelShape, text: Me
 function highResolutionOf(
   method: TokenMethod,
   setup: MethodSetup,
-  request: BesideRequest | undefined,
+  besideName: string | undefined,
+  besideParameters: Parameters,
 ): Pick<ChosenMethod, 'highResolution' | 'beside'> {
-  if (!request) {
+  if (besideName === undefined) {
     const plan = method.fetchesHighResolution ? method.start(setup).highResolution : undefined;
     return plan ? { highResolution: plan } : {};
   }
-  const second = findMethod(request.name);
+  const second = findMethod(besideName);
   const refused = (reason: string, hint: string): FoveaError =>
     new FoveaError('usage', `${second.title} does not run beside ${method.title}: ${reason}`, hint);
   if (!second.fetchesHighResolution) {
@@ -61,9 +84,10 @@ function highResolutionOf(
     throw refused(method.refusesHighResolution, 'Choose a method whose tokens stay where they are in the image.');
   }
   const { shape, text } = setup;
-  const variant = variantOf(second, request.variant);
-  const parameters = completeParameters(second, request.parameters ?? {}, shape, variant);
-  const given = Object.keys(request.parameters ?? {});
+  const { variant: asked, ...others } = besideParameters;
+  const variant = variantOf(second, asked === undefined ? undefined : String(asked));
+  const parameters = completeParameters(second, others, shape, variant);
+  const given = Object.keys(others);
   const besideSetup: MethodSetup = { shape, variant, parameters, given, text };
   const plan = second.start(besideSetup).highResolution;
   return { beside: { method: second, setup: besideSetup }, ...(plan && { highResolution: plan }) };

@@ -1,0 +1,202 @@
+/** FlexAttention on the bundled model beside the golden numbers: controls, combinations, image sizes and refusals. */
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import sharp from 'sharp';
+import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
+import { readFloats } from '../../native/cli/trace-values.ts';
+import { bundledModelFolder } from '../../native/models.ts';
+import type { MethodRequest, StageProgress } from '../../native/rpc.ts';
+import { openTraceFile } from '../../trace/file.ts';
+
+const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-flex-'));
+const pipeline = new Pipeline();
+after(async () => {
+  await pipeline.release();
+  await rm(folder, { recursive: true });
+});
+
+interface Wish {
+  readonly method: MethodRequest;
+  readonly image?: string;
+  readonly model?: string;
+  readonly tokens?: number;
+}
+
+function analyze(
+  { method, image = path.resolve('media/samples/scene-03.png'), model = bundledModelFolder(), tokens = 3 }: Wish,
+  options: Parameters<Pipeline['analyze']>[1] = {},
+): Promise<Analysis> {
+  return pipeline.analyze(
+    {
+      imagePath: image,
+      question: 'What is the small word near the pumpkin?',
+      modelFolder: model,
+      tracePath: path.join(folder, 'run.fovea'),
+      maxNewTokens: tokens,
+      sampling: { mode: 'greedy' },
+      method,
+      device: 'cpu',
+      threads: 2,
+      progressToken: '',
+    },
+    options,
+  );
+}
+
+async function read(analysis: Analysis, name: 'cells' | 'selected' | 'mass' | 'attention'): Promise<Float32Array> {
+  const trace = await openTraceFile(analysis.tracePath);
+  try {
+    return await readFloats(trace, `high_resolution.${name}`);
+  } finally {
+    await trace.close();
+  }
+}
+
+const flex = (parameters: MethodRequest['parameters'] = {}): MethodRequest => ({ name: 'flexattention', parameters });
+
+test('random and centre select as many cells as attention; all and none select all and none', async () => {
+  for (const [source, tokens] of [
+    ['random', 522],
+    ['centre', 522],
+    ['all', 5184],
+    ['none', 0],
+  ] as const) {
+    const selected = await read(await analyze({ method: flex({ source }) }), 'selected');
+    assert.ok(
+      selected.every(value => value === tokens),
+      source,
+    );
+  }
+});
+
+test('a frozen selection stays that of the first step in every layer', async () => {
+  const cells = await read(await analyze({ method: flex({ source: 'frozen' }) }), 'cells');
+  const perStep = cells.length / 3;
+  assert.deepEqual(cells.subarray(perStep, 2 * perStep), cells.subarray(0, perStep));
+  assert.deepEqual(cells.subarray(2 * perStep), cells.subarray(0, perStep));
+});
+
+test("the paper's variant lets all rows see the selected tokens and does not pool", async () => {
+  const { metadata } = await analyze({ method: { ...flex(), variant: 'paper' } });
+  const { rows, map, pooling, rule } = metadata.highResolution!;
+  assert.deepEqual([rows, map, pooling, rule.kind], ['all', 'joint', 'none', 'count']);
+  assert.ok(metadata.highResolution!.notes.some(note => note.includes('trained otherwise')));
+});
+
+test("the official code's rule selects cells of 64 tokens", async () => {
+  const parameters = { rule: 'threshold', cells: 9, map: 'separate', rotary: 'interpolated' };
+  const analysis = await analyze({ method: flex(parameters) });
+  const selected = await read(analysis, 'selected');
+  assert.ok(selected.every(count => count > 0 && count % 64 === 0));
+  assert.equal(analysis.metadata.highResolution!.rule.kind, 'threshold');
+});
+
+test('beside a pruning method, only patches that are still there are selected', async () => {
+  const analysis = await analyze({
+    method: { name: 'cls-top-k+flexattention', budget: 64, parameters: { 'flexattention.count': 30 } },
+  });
+  const { reduction, method } = analysis.metadata;
+  assert.equal(reduction!.layers[0]!.entering, 64);
+  assert.equal(method.beside!.parameters['count'], 30);
+  const trace = await openTraceFile(analysis.tracePath);
+  const [fates, cells] = [await readFloats(trace, 'fates.fate'), await readFloats(trace, 'high_resolution.cells')];
+  await trace.close();
+  cells.forEach((selected, index) => {
+    if (selected) assert.equal(fates[index % 576], 0, 'a dropped patch was selected');
+  });
+  assert.equal(
+    cells.subarray(0, 576).reduce((sum, value) => sum + value, 0),
+    30,
+  );
+});
+
+test('combinations that are not defined are refused with the reason', async () => {
+  const refused = (name: string, message: RegExp) =>
+    assert.rejects(analyze({ method: { name } }), { code: 'usage', message });
+  await refused('tome+flexattention', /does not say which of them/);
+  await refused('fastv+random', /only methods that fetch/);
+  await refused('flexattention+flexattention', /both fetch/);
+  await refused('fastv+flexattention+flexattention', /too many/);
+});
+
+test('layers without projections, and cells that do not divide the picture, are told', async () => {
+  const rejects = (parameters: MethodRequest['parameters'], message: RegExp) =>
+    assert.rejects(analyze({ method: flex(parameters) }), { code: 'usage', message });
+  await rejects({ layers: '3,4' }, /no high-resolution projections for decoder layer 3/);
+  await rejects({ cells: 7 }, /7 cells do not divide 72/);
+});
+
+test('a wide image is padded, and the padding is never selected', async () => {
+  const image = path.join(folder, 'wide.png');
+  await sharp('media/samples/scene-03.png').resize(1008, 504, { fit: 'fill' }).toFile(image);
+  const analysis = await analyze({ method: flex(), image });
+  const { margin, crop } = analysis.metadata.highResolution!;
+  assert.deepEqual(margin, { rows: 6, columns: 0 });
+  assert.deepEqual([crop.y, crop.height], [-252, 1008]);
+  const cells = await read(analysis, 'cells');
+  cells.forEach((selected, index) => {
+    const row = Math.floor((index % 576) / 24);
+    if (selected) assert.ok(row >= 6 && row < 18, `row ${row} shows padding`);
+  });
+});
+
+test('an image no larger than a tile has its ordinary tokens for high-resolution ones', async () => {
+  const image = path.join(folder, 'small.png');
+  await sharp('media/samples/scene-03.png').resize(300, 300).toFile(image);
+  const { metadata } = await analyze({ method: flex(), image });
+  assert.deepEqual(metadata.highResolution!.grid, { rows: 24, columns: 24 });
+  assert.equal(metadata.highResolution!.tiles.rows, 1);
+  assert.match(metadata.highResolution!.notes.join(), /not larger than a tile/);
+});
+
+test('cancelling stops between tiles', async () => {
+  const stop = new AbortController();
+  const stages: StageProgress[] = [];
+  await assert.rejects(
+    analyze(
+      { method: flex() },
+      {
+        signal: stop.signal,
+        progress: progress => {
+          stages.push(progress);
+          if (progress.stage === 'tiles' && progress.done === 2) stop.abort();
+        },
+      },
+    ),
+    { code: 'cancelled' },
+  );
+  assert.ok(!stages.some(({ stage, done }) => stage === 'tiles' && done > 2));
+});
+
+test('weights that are missing or of the wrong shape are told; without a description, own projections stand in', async () => {
+  const model = path.join(folder, 'model');
+  await cp(bundledModelFolder(), model, { recursive: true, filter: source => !source.includes('training') });
+  const description = path.join(model, 'flexattn.json');
+  const fields = JSON.parse(await readFile(description, 'utf8')) as Record<string, unknown>;
+  const described = (changes: Record<string, unknown>) =>
+    writeFile(description, JSON.stringify({ ...fields, ...changes }));
+
+  await described({ weights: 'elsewhere.safetensors' });
+  await assert.rejects(analyze({ method: flex(), model }), { code: 'checkpoint-missing', message: /elsewhere/ });
+  await described({ weights: 'model.safetensors', key: 'language_model.model.layers.{layer}.mlp.up_proj.weight' });
+  await assert.rejects(analyze({ method: flex(), model }), { code: 'checkpoint-malformed' });
+  await described({
+    weights: 'model.safetensors',
+    key: 'language_model.model.layers.{layer}.mlp.up_proj.weight',
+    value: 'language_model.model.layers.{layer}.mlp.up_proj.weight',
+  });
+  await assert.rejects(analyze({ method: flex(), model }), { code: 'shape-mismatch', message: /up_proj/ });
+  await described({ rotary: 'learned' });
+  await assert.rejects(analyze({ method: flex(), model }), { code: 'checkpoint-malformed', message: /rotary/ });
+
+  await rm(description);
+  const { metadata } = await analyze({ method: flex(), model });
+  const { weights, notes, pooling, attending } = metadata.highResolution!;
+  assert.equal(weights.kind, 'copied');
+  assert.equal(pooling, 'adaptive-max');
+  assert.equal(attending[0], 3);
+  assert.match(notes.join(), /Untrained HR projections/);
+});
