@@ -1,5 +1,6 @@
 import type { RunMetadata } from '../trace/schema.ts';
-import { nothingHovered, type HeadChoice, type Hover, type Selection, type Store } from './selection.ts';
+import { stageOfLayer } from './pruning/stages.ts';
+import { nothingHovered, type HeadChoice, type Hover, type Selection, type Store, type Tower } from './selection.ts';
 
 const clamp = (value: number, last: number): number => Math.max(0, Math.min(last, value));
 
@@ -28,11 +29,15 @@ export class Actions {
   }
 
   chooseLayer(layer: number): void {
-    this.selection.set({ tower: 'decoder', layers: { first: layer, last: layer, over: 'mean' } });
+    this.selection.set({
+      tower: 'decoder',
+      layers: { first: layer, last: layer, over: 'mean' },
+      ...this.stageOf('decoder', layer),
+    });
   }
 
   chooseVisionLayer(layer: number): void {
-    this.selection.set({ tower: 'vision', visionLayer: layer });
+    this.selection.set({ tower: 'vision', visionLayer: layer, ...this.stageOf('vision', layer) });
   }
 
   /** Steps through the tower that is shown; the vision tower lies before the decoder. */
@@ -60,6 +65,30 @@ export class Actions {
   chooseHead(head: HeadChoice | 'rollout'): void {
     if (this.selection.get().tower === 'vision') this.selection.set({ visionHead: head });
     else if (head !== 'rollout') this.selection.set({ head });
+  }
+
+  chooseStage(stage: number): void {
+    const stages = this.metadata.reduction?.stages.length ?? 0;
+    const chosen = Math.max(-1, Math.min(stages - 1, stage));
+    const place = this.metadata.reduction?.stages[chosen]?.place;
+    this.hover.set({ stage: null, layer: null });
+    if (!place) this.selection.set({ stage: chosen });
+    else if (place.tower === 'vision')
+      this.selection.set({ stage: chosen, tower: 'vision', visionLayer: Math.max(0, place.layer) });
+    else {
+      const layer = Math.max(0, place.layer);
+      this.selection.set({ stage: chosen, tower: 'decoder', layers: { first: layer, last: layer, over: 'mean' } });
+    }
+  }
+
+  /** Stages lie on the axis of the layers: with a layer, what had happened by its output is chosen. */
+  private stageOf(tower: Tower, layer: number): Partial<Selection> {
+    const stages = this.metadata.reduction?.stages ?? [];
+    return stages.length > 0 ? { stage: stageOfLayer(stages, tower, layer) } : {};
+  }
+
+  moveStage(step: number): void {
+    this.chooseStage(this.selection.get().stage + step);
   }
 
   /** The heads one by one, then their mean, then their maximum. */

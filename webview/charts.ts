@@ -68,11 +68,25 @@ export class ChartTables {
    * @param container all of the chart with its heading and legend, which a figure shows
    * @param body the drawn part of `container`, hidden while the table is shown
    */
-  add(container: HTMLElement, body: HTMLElement | SVGElement, data: () => TableData, figure: ChartFigure = {}): void {
+  add(
+    container: HTMLElement,
+    body: HTMLElement | SVGElement,
+    data: () => TableData,
+    figure: ChartFigure | (() => ChartFigure) = {},
+  ): void {
     // VS Code's context menu offers to save what lies under the pointer; the number finds the chart again.
     const context = { foveaFigure: this.charts.length, preventDefaultContextMenuItems: true };
     container.setAttribute('data-vscode-context', JSON.stringify(context));
-    this.charts.push({ container, body, data, figure, shown: null });
+    const saved = typeof figure === 'function' ? figure : (): ChartFigure => figure;
+    this.charts.push({
+      container,
+      body,
+      data,
+      get figure() {
+        return saved();
+      },
+      shown: null,
+    });
   }
 
   /** Swaps the chart that has the focus for its table, or back. @returns whether a chart had it */

@@ -2,6 +2,7 @@ import type { RunMetadata } from '../trace/schema.ts';
 import type { Actions } from './actions.ts';
 import type { AttentionPages } from './attention/pages.ts';
 import type { Host } from './host.ts';
+import type { ShownPicture } from './image/shown-picture.ts';
 import type { Scene } from './scene.ts';
 import type { Hover, Selection, Store } from './selection.ts';
 
@@ -13,6 +14,7 @@ export interface PanelContext {
   readonly hover: Store<Hover>;
   readonly actions: Actions;
   readonly host: Host;
+  readonly picture: ShownPicture;
   readonly canRun: boolean;
 }
 

@@ -10,17 +10,18 @@ import { printSheet } from './figure/printed.ts';
 import { Announcer } from './frame/announcer.ts';
 import { DepthAxis } from './frame/depth-axis.ts';
 import { listenToKeys } from './frame/keyboard.ts';
-import { Legend } from './frame/legend.ts';
-import { describe, Picture } from './frame/picture.ts';
-import { Readout } from './frame/readout.ts';
+import { Picture } from './frame/picture.ts';
 import { RunBar } from './frame/run-bar.ts';
 import { TokenStrip } from './frame/token-strip.ts';
 import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
+import { ShownPicture } from './image/shown-picture.ts';
 import { layoutFor, type Layout } from './layout.ts';
 import { measureFirstPaint } from './measures.ts';
 import type { FigureFormat, FigureName, FigureTheme } from './messages.ts';
 import type { PanelContext, Region } from './panel-context.ts';
+import { FateSource } from './pruning/fate-source.ts';
+import { stageToBeginWith } from './pruning/stages.ts';
 import { Prefetch } from './prefetch.ts';
 import { selectionFor } from './saved-state.ts';
 import { SceneBuilder } from './scene-builder.ts';
@@ -29,6 +30,7 @@ import { focusOf, nothingHovered, Store, type Hover, type Selection } from './se
 import { PageCache } from './source/page-cache.ts';
 import type { TraceSource } from './source/trace-source.ts';
 import { suggestSelection } from './suggestion.ts';
+import { ShownView } from './shown-view.ts';
 import { views } from './views/view.ts';
 
 const readingDelay = 150;
@@ -56,9 +58,8 @@ export class Panel {
     private readonly runBar: RunBar,
     private readonly strip: TokenStrip,
     private readonly picture: Picture,
-    private readonly legend: Legend,
-    private readonly shownView: Region,
     private readonly regions: readonly Region[],
+    private readonly shown: ShownView,
     private readonly announcer: Announcer,
     private readonly prefetch: Prefetch,
   ) {
@@ -73,55 +74,40 @@ export class Panel {
     const saved = host.savedState();
     // What cannot be read is told when it is asked for to be drawn.
     const suggested = await suggestSelection(metadata, pages).catch((): Partial<Selection> => ({}));
-    const selection = new Store<Selection>(selectionFor(metadata, saved, suggested));
+    const opened = views.filter(view => view.missing(metadata) === undefined);
+    const restored = selectionFor(metadata, saved, { stage: stageToBeginWith(metadata), ...suggested });
+    const known = opened.some(({ id }) => id === restored.view);
+    const selection = new Store<Selection>({ ...restored, view: known ? restored.view : opened[0]!.id });
     const hover = new Store<Hover>(nothingHovered);
     const actions = new Actions(metadata, selection, hover);
-    const context: PanelContext = { metadata, pages, selection, hover, actions, host, canRun };
+    const shownPicture = new ShownPicture();
+    const context: PanelContext = {
+      metadata,
+      pages,
+      selection,
+      hover,
+      actions,
+      host,
+      picture: shownPicture,
+      canRun,
+    };
     const tables = new ChartTables();
-    const available = views.filter(view => view.available(metadata));
-    const runBar = new RunBar(context, available);
-    const strip = new TokenStrip(context, tables);
-    const picture = new Picture(context, tables);
-    const legend = new Legend(context);
-    const readout = new Readout(context);
-    const opened = available.map(view => ({ id: view.id, region: view.open(context, tables) }));
-    const axis = new DepthAxis(context, tables);
+    const shown = new ShownView(new Map(opened.map(view => [view.id, view.open(context, tables)])));
+    const runBar = new RunBar(context, views);
+    const strip = new TokenStrip(context, tables, view => shown.of(view).strip);
+    const picture = new Picture(context, tables, view => shown.of(view).overlay);
+    const axis = new DepthAxis(context, tables, view => shown.of(view).tiles);
     const announcer = new Announcer(text => {
       host.post({ type: 'status', text });
     });
-    const shownView: Region = {
-      element: element('div', { class: 'view' }, ...opened.map(({ region }) => region.element)),
-      draw: scene => {
-        for (const { id, region } of opened) {
-          region.element.hidden = id !== scene.selection.view && opened.length > 1;
-          if (!region.element.hidden) region.draw(scene);
-        }
-      },
-    };
     // The picture comes first: it is what a hover is watched in.
-    const regions = [picture, legend, readout, strip, shownView, axis, runBar];
+    const regions = [picture, shown, strip, axis, runBar];
     const prefetch = new Prefetch(pages, metadata);
-    const panel = new Panel(
-      context,
-      new SceneBuilder(metadata, pages),
-      tables,
-      runBar,
-      strip,
-      picture,
-      legend,
-      shownView,
-      regions,
-      announcer,
-      prefetch,
-    );
+    const builder = new SceneBuilder(metadata, pages, new FateSource(source));
+    const panel = new Panel(context, builder, tables, runBar, strip, picture, regions, shown, announcer, prefetch);
     // Where two columns do not share rows, each packs its own regions; elsewhere the grid places them one by one.
-    const disclaimer = element(
-      'p',
-      { class: 'disclaimer small dim', 'data-testid': 'disclaimer' },
-      'Attention shows where information was read, not why the answer was given.',
-    );
-    const origin = element('div', { class: 'origin' }, picture.element, legend.element, disclaimer);
-    const canvas = element('div', { class: 'canvas-column' }, shownView.element, readout.element);
+    const origin = element('div', { class: 'origin' }, picture.element, ...shown.legends, shown.caveat);
+    const canvas = element('div', { class: 'canvas-column' }, shown.element, ...shown.readouts);
     const main = element('main', {}, origin, canvas, axis.element);
     panel.element.append(runBar.element, strip.element, main, announcer.element);
     panel.follow();
@@ -148,7 +134,7 @@ export class Panel {
 
   /** What can be saved as a figure at present. */
   figures(): FigureName[] {
-    return listFigures(this.tables, this.shownView.element, this.context.metadata.image.name);
+    return listFigures(this.tables, this.shown.element, this.context.metadata.image.name);
   }
 
   /** The chart that has the focus, as `figures` numbers it. */
@@ -169,7 +155,7 @@ export class Panel {
     };
     const sheet = inTheme(theme, draw, () => {
       if (!scene) throw new Error('The panel is still reading this part of the run. Save the figure again.');
-      return drawFigure(this.tables, this.shownView.element, id, scene);
+      return drawFigure(this.tables, this.shown.element, id, scene);
     });
     return printSheet(sheet, format);
   }
@@ -209,9 +195,15 @@ export class Panel {
         this.theme = currentTheme();
         this.render();
       }),
-      listenToKeys(actions, this.tables, this.picture, () => {
-        this.context.host.post({ type: 'saveFigure', figure: this.focusedFigure() });
-      }),
+      listenToKeys(
+        actions,
+        this.tables,
+        this.picture,
+        () => {
+          this.context.host.post({ type: 'saveFigure', figure: this.focusedFigure() });
+        },
+        () => this.shown.of(selection.get().view).keys ?? {},
+      ),
     );
   }
 
@@ -266,7 +258,7 @@ export class Panel {
     if (!scene) {
       this.strip.mark(focusOf(selection.get(), hover.get()).token);
       this.readingTimer = window.setTimeout(() => {
-        this.legend.showReading(reading);
+        this.shown.of(selection.get().view).legend.showReading?.(reading);
       }, readingDelay);
       return;
     }
@@ -296,15 +288,12 @@ export class Panel {
   }
 
   private announce(scene: Scene): void {
-    const { selection, focus, words, image, geometry } = scene;
+    const { selection, focus } = scene;
+    const { overlay } = this.shown.of(selection.view);
     const locked = selection.tokenLocked || selection.patch !== null ? 'Locked: ' : '';
-    if (focus.patch !== null && image) {
-      const [row, column] = [Math.floor(focus.patch / geometry.columns), focus.patch % geometry.columns];
-      const value = image.values[focus.patch] ?? 0;
-      this.announcer.say(
-        `${locked}row ${row}, column ${column}: ${value.toPrecision(2)}, ${words.subject}, ${words.layers}`,
-      );
-    } else this.announcer.say(locked + describe(scene));
+    this.announcer.say(
+      locked + (focus.patch === null ? overlay.describe(scene) : overlay.describePatch(scene, focus.patch)),
+    );
   }
 
   private async loadPicture(source: TraceSource): Promise<void> {
@@ -315,7 +304,8 @@ export class Panel {
         const image = new Image();
         image.src = url;
         await image.decode();
-        this.picture.showPicture(image);
+        this.context.picture.drawable = image;
+        if (this.sceneShown) this.render();
       } finally {
         // The decoded image no longer needs its address.
         URL.revokeObjectURL(url);

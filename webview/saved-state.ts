@@ -7,7 +7,7 @@ export interface SavedState {
   readonly selection: Selection;
 }
 
-type Extent = Pick<RunMetadata, 'id' | 'model' | 'visual'> & { readonly tokens: readonly unknown[] };
+type Extent = Pick<RunMetadata, 'id' | 'model' | 'visual' | 'reduction'> & { readonly tokens: readonly unknown[] };
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isIndex = (value: unknown, size: number): value is number =>
@@ -43,6 +43,7 @@ export function restoreSelection(saved: unknown, metadata: Extent): Partial<Sele
     ...(state['visionHead'] === 'rollout' || isHead(state['visionHead'], vision.heads)
       ? { visionHead: state['visionHead'] }
       : {}),
+    ...(isIndex(state['stage'], metadata.reduction?.stages.length ?? 0) ? { stage: state['stage'] } : {}),
     ...(isIndex(state['patch'], patches) ? { patch: state['patch'] } : {}),
     ...(typeof state['keptMaximum'] === 'number' && state['keptMaximum'] > 0
       ? { keptMaximum: state['keptMaximum'] }

@@ -6,6 +6,8 @@ import { rowName, shownRow, type ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
 import type { ImageGeometry } from './image/geometry.ts';
 import type { Layout } from './layout.ts';
+import type { FateSource } from './pruning/fate-source.ts';
+import { stageOfLayer } from './pruning/stages.ts';
 import type { Built, Outliers, PatchReaders, Scene } from './scene.ts';
 import { focusOf, type Focus, type HeadChoice, type Hover, type LayerChoice, type Selection } from './selection.ts';
 
@@ -32,6 +34,7 @@ export class SceneBuilder {
   constructor(
     private readonly metadata: RunMetadata,
     private readonly pages: AttentionPages,
+    private readonly fateSource: FateSource,
   ) {}
 
   build({ selection, hover, theme, layout, geometry }: Setting): Built {
@@ -53,6 +56,9 @@ export class SceneBuilder {
     const clsSelf = here(pages.clsSelf());
     const rollout = focus.visionHead === 'rollout' ? here(pages.rollout()) : null;
     const reading = focus.tower === 'vision' ? 'the vision tower' : rowName(focus.token, shown.kind, metadata);
+    const pruning = selection.view === 'pruning';
+    const fates = pruning ? this.fateSource.read() : undefined;
+    if (fates) missing.push(fates);
     if (missing.length > 0) return { scene: null, reading, missing };
 
     // What follows may come later: the scene is drawn without it first.
@@ -60,7 +66,7 @@ export class SceneBuilder {
     const recorded = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, false) : null;
     const rowMaps = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, selection.hideText) : null;
     // A layer under the pointer is not worth reading all its rows for.
-    const settled = focus.layers === selection.layers;
+    const settled = !pruning && focus.layers === selection.layers;
     const outliers = this.outliers(focus, recorded, cls, settled ? missing : null);
     const hidden = selection.hideOutliers && outliers && typeof outliers !== 'string' ? outliers.patches : null;
     const imageKey = JSON.stringify([
@@ -97,10 +103,19 @@ export class SceneBuilder {
       visionTiles: cls && (this.visionTiles ??= this.visionMeans(cls)),
       cls,
       clsSelf,
-      readers: focus.patch === null ? null : this.readers(focus.patch, focus, missing),
+      readers: focus.patch === null || pruning ? null : this.readers(focus.patch, focus, missing),
       outliers,
+      fates: this.fateSource.fates,
+      stage: this.stage(selection, hover),
     };
     return { scene, reading, missing };
+  }
+
+  /** The stage that is pointed at, the one of the layer that is, or the chosen one. */
+  private stage(selection: Selection, { stage, layer }: Hover): number {
+    const { reduction } = this.metadata;
+    if (stage !== null || !layer || !reduction) return stage ?? selection.stage;
+    return stageOfLayer(reduction.stages, layer.tower, layer.layer);
   }
 
   /** Layers that the grid, the axis and the aggregate need. */

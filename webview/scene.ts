@@ -4,6 +4,7 @@ import type { ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
 import type { ImageGeometry } from './image/geometry.ts';
 import type { Layout } from './layout.ts';
+import type { RunFates } from './pruning/run-fates.ts';
 import type { Focus, Selection } from './selection.ts';
 
 /** Who looked at a patch, in the chosen layers and heads. */
@@ -56,6 +57,10 @@ export interface Scene {
   readonly cls: Float32Array | null;
   readonly clsSelf: Float32Array | null;
   readonly readers: PatchReaders | null;
+  /** What became of the visual tokens; null for runs that do not hold it. */
+  readonly fates: RunFates | null;
+  /** Stage whose outcome is shown; -1 is before the first. */
+  readonly stage: number;
   /** null while unknown, or with the reason why it cannot be told. */
   readonly outliers: Outliers | string | null;
 }

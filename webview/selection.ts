@@ -30,6 +30,8 @@ export interface Selection {
   readonly head: HeadChoice;
   readonly visionLayer: number;
   readonly visionHead: HeadChoice | 'rollout';
+  /** Stage of the token method whose outcome is shown; -1 is before the first. */
+  readonly stage: number;
   /** Locked patch, row-major index into the grid. */
   readonly patch: number | null;
   readonly scale: 'absolute' | 'own';
@@ -50,9 +52,10 @@ export interface Hover {
   readonly patch: number | null;
   readonly layer: { readonly tower: Tower; readonly layer: number } | null;
   readonly head: number | null;
+  readonly stage: number | null;
 }
 
-export const nothingHovered: Hover = { token: null, patch: null, layer: null, head: null };
+export const nothingHovered: Hover = { token: null, patch: null, layer: null, head: null, stage: null };
 export const noZoom: Zoom = { k: 1, x: 0, y: 0 };
 
 export const initialSelection: Selection = {
@@ -65,6 +68,7 @@ export const initialSelection: Selection = {
   head: 'mean',
   visionLayer: 0,
   visionHead: 'mean',
+  stage: -1,
   patch: null,
   scale: 'own',
   keptMaximum: null,
@@ -78,6 +82,8 @@ export const initialSelection: Selection = {
 /** What is drawn: the selection with what is hovered on top of it, except where it is locked. */
 export interface Focus {
   readonly token: number;
+  /** Whether the token is hovered or locked, rather than the one last chosen. */
+  readonly tokenPointed: boolean;
   readonly row: 'predicts' | 'own';
   readonly tower: Tower;
   readonly layers: LayerChoice;
@@ -95,6 +101,7 @@ export function focusOf(selection: Selection, hover: Hover): Focus {
   const decoderLayer = layer?.tower === 'decoder' ? layer.layer : undefined;
   return {
     token: selection.tokenLocked ? selection.token : (hover.token ?? selection.token),
+    tokenPointed: selection.tokenLocked || hover.token !== null,
     row: selection.row,
     tower: layer?.tower ?? selection.tower,
     layers: decoderLayer === undefined ? selection.layers : { first: decoderLayer, last: decoderLayer, over: 'mean' },

@@ -1,23 +1,14 @@
 import { select } from 'd3';
-import type { PatchMap } from '../attention/aggregate.ts';
 import { tableColumn, type ChartTables, type TableData } from '../charts.ts';
-import { paintCells, shrinkToMaximum } from '../colour/heat.ts';
-import { context2d, element, setText } from '../element.ts';
-import { cornerProbability, probability } from '../format.ts';
+import { element, setText } from '../element.ts';
+import type { LayerTile, LayerTiles } from '../faces.ts';
 import { measureHover } from '../measures.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
-import type { Tower } from '../selection.ts';
 
-interface Tile {
-  readonly tower: Tower;
-  readonly layer: number;
+interface Tile extends Omit<LayerTile, 'chosen'> {
   readonly left: number;
-  readonly size: number;
   readonly labelled: boolean;
-  /** Whether a number fits under it without touching the next. */
-  readonly roomy: boolean;
-  readonly mark: string;
 }
 
 const tileName = ({ tower, layer }: Pick<Tile, 'tower' | 'layer'>): string =>
@@ -36,7 +27,7 @@ export class DepthAxis implements Region {
   });
   private readonly visionCaption = element('span', { class: 'axis-caption vision' });
   private readonly decoderCaption = element('span', { class: 'axis-caption decoder' });
-  private readonly maximumCaption = element('span', { class: 'axis-caption maximum' }, 'max');
+  private readonly maximumCaption = element('span', { class: 'axis-caption maximum' });
   private readonly rule = element('span', { class: 'axis-rule' });
   private scene: Scene | null = null;
   private drawn = '';
@@ -45,11 +36,12 @@ export class DepthAxis implements Region {
   constructor(
     private readonly context: PanelContext,
     tables: ChartTables,
+    private readonly facesOf: (view: string) => LayerTiles,
   ) {
     this.strip.append(this.rule, this.visionCaption, this.decoderCaption, this.maximumCaption);
     this.element = element('section', { class: 'axis', 'aria-label': 'Depth' }, this.strip);
     this.listen();
-    tables.add(this.element, this.strip, () => this.table(), { title: 'Layer by layer', scale: 'maps' });
+    tables.add(this.element, this.strip, () => this.table(), () => facesOf(context.selection.get().view).figure);
   }
 
   draw(scene: Scene): void {
@@ -60,7 +52,8 @@ export class DepthAxis implements Region {
       .selectAll<HTMLDivElement, Tile>('.axis-tile')
       .data(tiles, tileName)
       .join(enter => enter.append(tile => newTile(tile)));
-    const { focus, metadata } = scene;
+    const { focus, metadata, selection } = scene;
+    const face = this.facesOf(selection.view);
     const { rows, columns } = metadata.visual.grid;
     const tallest = Math.round((Math.max(...tiles.map(tile => tile.size)) * rows) / Math.max(rows, columns));
     this.strip.style.height = `${7 + tallest + 30 + 16}px`;
@@ -73,17 +66,16 @@ export class DepthAxis implements Region {
       canvas.style.width = `${tile.size}px`;
       this.style.setProperty('--tile', `${tallest}px`);
       setText(label, tile.labelled || chosen ? tileName(tile) : '');
-      const map = mapOf(scene, tile);
-      setText(
-        note,
-        tile.mark || (map && tile.tower === 'decoder' && (tile.roomy || chosen) ? cornerProbability(map.maximum) : ''),
-      );
+      setText(note, face.note(scene, { ...tile, chosen }));
     });
-    const key = `${scene.heatKey} ${scene.theme.scheme} ${scene.layout.columns.first} ${scene.layout.columns.pitch}`;
+    const { columns: inSight } = scene.layout;
+    const key = `${selection.view} ${face.key(scene)} ${scene.theme.scheme} ${scene.theme.highContrast} ${inSight.first} ${inSight.pitch}`;
     if (key !== this.drawn) {
       this.drawn = key;
       elements.each(function (tile) {
-        paintTile(this.firstElementChild as HTMLCanvasElement, scene, tile);
+        const canvas = this.firstElementChild as HTMLCanvasElement;
+        canvas.style.height = `${Math.round((tile.size * rows) / Math.max(rows, columns))}px`;
+        face.paint(canvas, scene, { ...tile, chosen: false });
       });
     }
     const layers = metadata.model.vision.layers;
@@ -112,7 +104,6 @@ export class DepthAxis implements Region {
         features.has(layer) ||
         (layer % visionEvery === 0 && ![...features].some(feature => Math.abs(feature - layer) < visionEvery)),
       roomy: false,
-      mark: features.has(layer) ? 'features' : '',
     }));
     const left = scrolled ? axis.visionLeft + vision.layers * axis.visionPitch + 24 : axis.decoderLeft;
     const pitch = scrolled ? 55 : columns.pitch;
@@ -124,12 +115,13 @@ export class DepthAxis implements Region {
       size: scrolled ? axis.visionTile : axis.decoderTile,
       labelled: (columns.first + i) % every === 0,
       roomy: pitch >= 40,
-      mark: '',
     }));
     return [...visionTiles, ...decoderTiles];
   }
 
-  private place({ metadata, layout, focus, shown, words }: Scene, tiles: readonly Tile[]): void {
+  private place(scene: Scene, tiles: readonly Tile[]): void {
+    const { metadata, layout, selection } = scene;
+    const { captions } = this.facesOf(selection.view);
     const { vision, decoder } = metadata.model;
     const first = tiles[vision.layers];
     const last = tiles.at(-1);
@@ -141,19 +133,19 @@ export class DepthAxis implements Region {
     this.visionCaption.style.left = '16px';
     this.decoderCaption.style.left = scrolled ? '16px' : `${first.left}px`;
     this.maximumCaption.style.left = `${first.left - 40}px`;
+    setText(this.maximumCaption, captions.numbers);
     this.maximumCaption.hidden = scrolled || !last.roomy;
-    setText(this.visionCaption, `Vision tower: CLS to patches, mean of ${vision.heads} heads`);
-    const subject = focus.tower === 'vision' || shown.row === undefined ? 'selected row' : words.subject;
+    setText(this.visionCaption, captions.vision(scene));
     const part =
       layout.columns.count < decoder.layers
         ? `, layers D${layout.columns.first} to D${layout.columns.first + layout.columns.count - 1} of ${decoder.layers}`
         : '';
     if (layout.mode === 'narrow') {
-      setText(this.decoderCaption, `Mean of ${decoder.heads} heads; number: maximum. To the left: vision tower.`);
+      setText(this.decoderCaption, captions.short(scene));
       return;
     }
-    const text = `Decoder: ${subject} to patches, mean of ${decoder.heads} heads${part}`;
-    setText(this.decoderCaption, scrolled ? `${text}; V: CLS to patches` : text);
+    const text = captions.decoder(scene, part);
+    setText(this.decoderCaption, scrolled ? `${text} · V: vision tower` : text);
   }
 
   private keepInSight(scene: Scene, tiles: readonly Tile[]): void {
@@ -217,26 +209,18 @@ export class DepthAxis implements Region {
   }
 
   private table(): TableData {
-    const scene = this.scene;
-    const columns = [tableColumn('layer', false), tableColumn('maximum'), tableColumn('sum on the image')];
-    if (!scene) return { caption: 'Layers', columns, rows: [] };
-    const rows = this.tiles(scene).map(tile => {
-      const map = mapOf(scene, tile);
-      return [tileName(tile), map ? probability(map.maximum) : '', map ? probability(map.sum) : ''];
-    });
-    return { caption: 'Attention to the image by layer, mean of heads', columns, rows };
+    const { scene } = this;
+    if (!scene) return { caption: 'Layers', columns: [tableColumn('layer', false)], rows: [] };
+    const tiles = this.tiles(scene).map(tile => ({ ...tile, chosen: isChosen(scene, tile) }));
+    return this.facesOf(scene.selection.view).table(scene, tiles);
   }
 }
 
 const labelEvery = (pitch: number): number => (pitch >= 28 ? 1 : pitch >= 20 ? 2 : 4);
 
-function isChosen({ focus }: Scene, { tower, layer }: Tile): boolean {
+function isChosen({ focus }: Scene, { tower, layer }: Pick<Tile, 'tower' | 'layer'>): boolean {
   if (tower !== focus.tower) return false;
   return tower === 'vision' ? layer === focus.visionLayer : layer >= focus.layers.first && layer <= focus.layers.last;
-}
-
-function mapOf({ layout, decoderTiles, visionTiles }: Scene, { tower, layer }: Tile): PatchMap | undefined {
-  return tower === 'vision' ? visionTiles?.[layer] : decoderTiles?.[layer - layout.columns.first];
 }
 
 function valueText({ focus }: Scene): string {
@@ -250,22 +234,4 @@ function newTile(tile: Tile): HTMLDivElement {
   const [label, note] = [element('span', { class: 'tile-label' }), element('span', { class: 'tile-note' })];
   const data = { 'data-testid': 'axis-tile', 'data-tower': tile.tower, 'data-layer': tile.layer };
   return element('div', { class: 'axis-tile', ...data }, canvas, label, note);
-}
-
-function paintTile(canvas: HTMLCanvasElement, scene: Scene, tile: Tile): void {
-  const { grid } = scene.metadata.visual;
-  const map = mapOf(scene, tile);
-  const shrink = tile.size < Math.max(grid.columns, grid.rows);
-  const ratio = shrink ? tile.size / Math.max(grid.columns, grid.rows) : 1;
-  const [columns, rows] = [Math.max(1, Math.floor(grid.columns * ratio)), Math.max(1, Math.floor(grid.rows * ratio))];
-  if (canvas.width !== columns) canvas.width = columns;
-  if (canvas.height !== rows) canvas.height = rows;
-  canvas.style.height = `${Math.round((tile.size * grid.rows) / Math.max(grid.columns, grid.rows))}px`;
-  const context = context2d(canvas);
-  const values = map?.values ?? new Float32Array(grid.columns * grid.rows);
-  const shown = shrink ? shrinkToMaximum(values, 0, grid.columns, grid.rows, columns, rows) : values;
-  const image = context.createImageData(columns, rows);
-  const maximum = (tile.tower === 'decoder' ? scene.sharedMaximum : null) ?? map?.maximum ?? 0;
-  paintCells(image.data, columns, 0, 0, shown, 0, columns, rows, maximum, scene.theme.opaque);
-  context.putImageData(image, 0, 0);
 }

@@ -6,14 +6,20 @@ interface Zooming {
   resetZoom(): void;
 }
 
-/** Keys that mean the same wherever the focus is; regions take theirs first. @returns the end of listening */
+export type KeyMeanings = Readonly<Record<string, () => void>>;
+
+/**
+ * Keys that mean the same wherever the focus is; regions take theirs first.
+ * @param own what keys mean in the view that is shown @returns the end of listening
+ */
 export function listenToKeys(
   actions: Actions,
   tables: ChartTables,
   image: Zooming,
   saveFigure: () => void,
+  own: () => KeyMeanings,
 ): () => void {
-  const meanings: Readonly<Record<string, () => void>> = {
+  const meanings: KeyMeanings = {
     ArrowLeft: () => {
       actions.moveToken(-1);
     },
@@ -51,8 +57,8 @@ export function listenToKeys(
   };
   const pressed = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || writes(event.target)) return;
-    const act = meanings[event.key];
-    if (!act) return;
+    const act = own()[event.key] ?? meanings[event.key];
+    if (!act || (event.key === ' ' && presses(event.target))) return;
     event.preventDefault();
     act();
   };
@@ -71,7 +77,12 @@ export function listenToKeys(
   };
 }
 
+/** Controls that Space presses. */
+function presses(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('button, vscode-button, vscode-checkbox, [role="gridcell"]') !== null;
+}
+
 /** Controls that use letters and arrows themselves. */
 function writes(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest('input, vscode-dropdown, [role="radiogroup"]') !== null;
+  return target instanceof Element && target.closest('input, vscode-dropdown, vscode-text-field, [role="radiogroup"]') !== null;
 }

@@ -1,18 +1,18 @@
 import { select, zoom as d3Zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior } from 'd3';
-import { tableColumn, type ChartTables, type TableData } from '../charts.ts';
+import type { ChartTables } from '../charts.ts';
 import { element, fitCanvas, setText } from '../element.ts';
-import { count, probability, share } from '../format.ts';
+import type { ImageOverlay } from '../faces.ts';
+import { share } from '../format.ts';
 import { isPadding, patchAt, type ImageGeometry } from '../image/geometry.ts';
-import { drawPicture, framePatch, hatchPatches, HeatLayer } from '../image/picture-canvas.ts';
+import { drawPicture, framePatch } from '../image/picture-canvas.ts';
 import { measureHover } from '../measures.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 import { noZoom, type Zoom } from '../selection.ts';
 
 const largestZoom = 24;
-const tableLength = 20;
 
-/** The image with what was read of it: three canvases, so that a hover redraws only the marks. */
+/** The image under what the view draws over it: three canvases, so that a hover redraws only the marks. */
 export class Picture implements Region {
   readonly element: HTMLElement;
   private readonly imageCanvas = element('canvas', { 'data-testid': 'image-canvas', 'aria-hidden': 'true' });
@@ -27,17 +27,15 @@ export class Picture implements Region {
   });
   private readonly active = element('span', { id: 'active-patch', class: 'hidden-text' });
   private readonly caption = element('figcaption', { class: 'small dim', 'data-testid': 'image-caption', hidden: '' });
-  private readonly heat = new HeatLayer();
   private readonly zooming: ZoomBehavior<HTMLDivElement, unknown>;
-  private picture: CanvasImageSource | null = null;
   private pictureKey = '';
-  private heatKey = '';
   private overlayKey = '';
   private scene: Scene | null = null;
 
   constructor(
     private readonly context: PanelContext,
     tables: ChartTables,
+    private readonly overlayOf: (view: string) => ImageOverlay,
   ) {
     this.grid.append(this.imageCanvas, this.overlayCanvas, this.marksCanvas, this.active);
     this.element = element('figure', { class: 'picture', 'aria-label': 'Image' }, this.grid, this.caption);
@@ -49,44 +47,35 @@ export class Picture implements Region {
         if (now.k !== k || now.x !== x || now.y !== y) context.selection.set({ zoom: { k, x, y } });
       });
     this.listen();
-    tables.add(this.element, this.grid, () => this.table(), { title: 'Attention on the image', scale: 'overlay' });
-  }
-
-  /** The picture at full resolution, once it is decoded. */
-  showPicture(picture: CanvasImageSource): void {
-    this.picture = picture;
-    this.pictureKey = '';
-    if (this.scene) this.draw(this.scene);
+    tables.add(
+      this.element,
+      this.grid,
+      () => this.overlayOf(context.selection.get().view).table(this.scene),
+      () => this.overlayOf(context.selection.get().view).figure,
+    );
   }
 
   draw(scene: Scene): void {
-    const { geometry, selection, theme, image } = scene;
+    const { geometry, selection, theme } = scene;
+    const overlay = this.overlayOf(selection.view);
+    const picture = this.context.picture.drawable;
     const before = this.scene;
     this.scene = scene;
     if (before?.geometry !== geometry) this.resize(geometry, selection.zoom, before === null);
     const zoomKey = `${selection.zoom.k} ${selection.zoom.x} ${selection.zoom.y} ${geometry.width} ${theme.scheme} ${theme.highContrast}`;
-    if (this.pictureKey !== zoomKey + String(this.picture !== null)) {
-      this.pictureKey = zoomKey + String(this.picture !== null);
-      drawPicture(this.imageCanvas, this.picture, geometry, selection.zoom, theme);
+    const pictureKey = `${zoomKey} ${picture !== null} ${overlay.colourful}`;
+    if (this.pictureKey !== pictureKey) {
+      this.pictureKey = pictureKey;
+      drawPicture(this.imageCanvas, picture, geometry, selection.zoom, theme, overlay.colourful);
     }
-    const heatKey = `${scene.heatKey} ${selection.opacity} ${selection.smooth} ${theme.scheme}`;
-    if (heatKey !== this.heatKey) {
-      this.heatKey = heatKey;
-      const values = image?.values ?? new Float32Array(geometry.columns * geometry.rows);
-      const { opacity, smooth } = selection;
-      this.heat.paint(values, geometry, { maximum: scene.imageMaximum, opacity: image ? opacity : 0, smooth }, theme);
-      this.overlayKey = '';
-    }
-    if (this.overlayKey !== zoomKey) {
-      this.overlayKey = zoomKey;
-      const drawing = this.heat.draw(this.overlayCanvas, geometry, selection.zoom, selection.smooth);
-      const { outliers } = scene;
-      if (selection.hideOutliers && outliers && typeof outliers !== 'string')
-        hatchPatches(drawing, outliers.patches, geometry, selection.zoom, theme);
+    const overlayKey = `${selection.view} ${zoomKey} ${overlay.key(scene)}`;
+    if (this.overlayKey !== overlayKey) {
+      this.overlayKey = overlayKey;
+      overlay.draw(this.overlayCanvas, scene);
     }
     // The same heat may belong to another token: the last of the prompt predicts the first of the answer.
-    this.overlayCanvas.setAttribute('aria-label', describe(scene));
-    this.drawMarks(scene);
+    this.overlayCanvas.setAttribute('aria-label', overlay.describe(scene));
+    this.drawMarks(scene, overlay);
   }
 
   zoomBy(factor: number): void {
@@ -97,21 +86,18 @@ export class Picture implements Region {
     this.zooming.transform(select(this.grid), zoomIdentity);
   }
 
-  private drawMarks(scene: Scene): void {
-    const { geometry, selection, focus, theme, image } = scene;
+  private drawMarks(scene: Scene, overlay: ImageOverlay): void {
+    const { geometry, selection, focus, theme } = scene;
     const context = fitCanvas(this.marksCanvas, geometry.width, geometry.height);
     context.clearRect(0, 0, geometry.width, geometry.height);
-    const patch = focus.patch ?? (image && image.maximum > 0 ? image.peak : null);
+    overlay.mark(context, scene);
+    const patch = focus.patch ?? overlay.extreme(scene);
     if (patch === null) {
       this.grid.removeAttribute('aria-activedescendant');
       return;
     }
     framePatch(context, patch, geometry, selection.zoom, theme, selection.patch !== null && selection.patch === patch);
-    const value = image?.values[patch] ?? 0;
-    setText(
-      this.active,
-      `row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}: ${probability(value)}`,
-    );
+    setText(this.active, overlay.describePatch(scene, patch));
     this.grid.setAttribute('aria-activedescendant', 'active-patch');
   }
 
@@ -175,7 +161,8 @@ export class Picture implements Region {
     if (!this.scene || event.ctrlKey || event.metaKey || event.altKey) return false;
     const { columns, rows } = this.scene.geometry;
     const { selection, hover, actions } = this.context;
-    const patch = selection.get().patch ?? hover.get().patch ?? this.scene.image?.peak ?? 0;
+    const extreme = this.overlayOf(selection.get().view).extreme(this.scene);
+    const patch = selection.get().patch ?? hover.get().patch ?? extreme ?? 0;
     const step = event.shiftKey ? 3 : 1;
     let [row, column] = [Math.floor(patch / columns), patch % columns];
     switch (event.key) {
@@ -202,36 +189,4 @@ export class Picture implements Region {
     else if (!isPadding(this.scene.geometry, next)) selection.set({ patch: next });
     return true;
   }
-
-  private table(): TableData {
-    const columns = ['rank', 'row', 'column', 'attention'].map(title => tableColumn(title));
-    const scene = this.scene;
-    if (!scene?.image) return { caption: 'No attention to the image', columns, rows: [] };
-    const { values } = scene.image;
-    const order = Array.from(values.keys()).sort((a, b) => values[b]! - values[a]!);
-    const shown = order.slice(0, tableLength);
-    const rest = order.slice(tableLength).reduce((sum, patch) => sum + values[patch]!, 0);
-    const rows = shown.map((patch, rank) => [
-      String(rank + 1),
-      String(Math.floor(patch / scene.geometry.columns)),
-      String(patch % scene.geometry.columns),
-      probability(values[patch]!),
-    ]);
-    if (order.length > tableLength)
-      rows.push([`other ${count(order.length - tableLength)}`, '', '', probability(rest)]);
-    return { caption: describe(scene), columns, rows };
-  }
-}
-
-/** What the overlay shows, its range and its extreme, in one sentence. */
-export function describe({ words, image, geometry, shown }: Scene): string {
-  if (!image)
-    return shown.beforeImage
-      ? `The ${words.subject} comes before the image and could not look at it`
-      : `No attention to the image is recorded for this token`;
-  const [row, column] = [Math.floor(image.peak / geometry.columns), image.peak % geometry.columns];
-  return (
-    `Attention of the ${words.subject}, ${words.layers}, ${words.heads}, ` +
-    `0 to ${probability(image.maximum)}, peak at row ${row}, column ${column}`
-  );
 }

@@ -9,13 +9,16 @@ import type { View } from '../views/view.ts';
 export class RunBar implements Region {
   readonly element: HTMLElement;
   private readonly tabs: HTMLButtonElement[];
+  /** The views that the run has something for. */
+  private readonly open: readonly View[];
   private readonly line = element('div', { class: 'run-line', 'data-testid': 'run-line', role: 'alert', hidden: '' });
 
   constructor(
     private readonly context: PanelContext,
     private readonly views: readonly View[],
   ) {
-    this.tabs = views.map((view, index) => this.tab(view, index));
+    this.open = views.filter(view => view.missing(context.metadata) === undefined);
+    this.tabs = views.map(view => this.tab(view));
     const tablist = element('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Views of this run' }, ...this.tabs);
     this.element = element(
       'header',
@@ -44,14 +47,26 @@ export class RunBar implements Region {
     this.line.hidden = false;
   }
 
-  private tab(view: View, index: number): HTMLButtonElement {
-    const tab = element('button', { type: 'button', role: 'tab', 'data-testid': `view-${view.id}` }, view.title);
+  private tab(view: View): HTMLButtonElement {
+    const missing = view.missing(this.context.metadata);
+    const tab = element(
+      'button',
+      {
+        type: 'button',
+        role: 'tab',
+        'data-testid': `view-${view.id}`,
+        'aria-disabled': missing === undefined ? undefined : 'true',
+        title: missing,
+      },
+      view.title,
+    );
+    if (missing !== undefined) return tab;
     tab.addEventListener('click', () => {
       this.context.selection.set({ view: view.id });
     });
     tab.addEventListener('keydown', event => {
       const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-      const next = this.views[(index + step + this.views.length) % this.views.length];
+      const next = this.open[(this.open.indexOf(view) + step + this.open.length) % this.open.length];
       if (step === 0 || !next || next === view) return;
       event.stopPropagation();
       this.context.selection.set({ view: next.id });

@@ -1,10 +1,10 @@
 import { select, type Selection as D3Selection } from 'd3';
 import type { TraceToken } from '../../trace/schema.ts';
 import { tableColumn, type ChartTables } from '../charts.ts';
-import { inkOn, tableIndex } from '../colour/colour-map.ts';
 import { linkButton } from '../controls.ts';
 import { element, setText } from '../element.ts';
-import { count, probability, tokenProbability, visibleToken } from '../format.ts';
+import type { StripFace } from '../faces.ts';
+import { count, tokenProbability, visibleToken } from '../format.ts';
 import { measureHover } from '../measures.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
@@ -23,12 +23,14 @@ export class TokenStrip implements Region {
   private readonly options: D3Selection<HTMLSpanElement, Entry, HTMLElement, unknown>;
   private readonly promptNote = element('span', { class: 'note', 'data-testid': 'colour-note' });
   private readonly list: HTMLElement;
+  private readonly image = element('span', { class: 'image-tokens', 'data-testid': 'image-tokens' });
   private drawn: readonly string[] = [];
   private inView = -1;
 
   constructor(
     private readonly context: PanelContext,
     tables: ChartTables,
+    private readonly faceOf: (view: string) => StripFace,
   ) {
     const { metadata } = context;
     const entries = metadata.tokens.map((token, index): Entry => ({ token, index }));
@@ -65,9 +67,14 @@ export class TokenStrip implements Region {
   }
 
   draw(scene: Scene): void {
-    const colours = this.colours(scene);
+    const face = this.faceOf(scene.selection.view);
+    const colours = face.colours(scene);
+    setText(this.promptNote, face.note(scene));
+    this.promptNote.title = this.promptNote.textContent;
+    setText(this.image, face.image(scene));
     const before = this.drawn;
     this.options.each(function ({ index }) {
+      this.classList.toggle('marked', face.marked(scene, index));
       const colour = colours[index]!;
       if (colour === before[index]) return;
       const [background = '', ink = ''] = colour.split('/');
@@ -95,36 +102,6 @@ export class TokenStrip implements Region {
     this.options.nodes()[selected]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
 
-  /** "background/ink" per token: what the shown row reads, or who looked at the patch. */
-  private colours(scene: Scene): readonly string[] {
-    const { metadata, theme, text, readers, selection, focus } = scene;
-    const values = readers?.byToken ?? (focus.tower === 'decoder' ? text : null);
-    // <s> is a sink that would outshine all others; what goes there is in the readout.
-    const coloured = metadata.tokens.map(
-      ({ role }, index) =>
-        role !== 'bos' && !(selection.hideText && role === 'system') && values?.[index] !== undefined,
-    );
-    const maximum = metadata.tokens.reduce((most, _, i) => (coloured[i] ? Math.max(most, values![i]!) : most), 0);
-    setText(this.promptNote, this.note(scene, maximum));
-    this.promptNote.title = this.promptNote.textContent;
-    return metadata.tokens.map((_, index) => {
-      const cell = coloured[index] ? tableIndex(values![index]!, maximum) : 0;
-      if (cell < 6) return '';
-      const [r, g, b] = theme.colours.subarray(cell * 3, cell * 3 + 3);
-      return `rgb(${r} ${g} ${b})/${inkOn(theme.colours, cell)}`;
-    });
-  }
-
-  private note({ metadata, readers, focus, text, geometry }: Scene, maximum: number): string {
-    const total = `${count(metadata.tokens.length + metadata.visual.count)} tokens`;
-    if (readers) {
-      const [row, column] = [Math.floor(readers.patch / geometry.columns), readers.patch % geometry.columns];
-      return `colour: who looked at row ${row}, column ${column}, up to ${probability(readers.maximum)}`;
-    }
-    if (!text || focus.tower === 'vision') return total;
-    return `colour: text that the row reads, mean of heads, up to ${probability(maximum)} · ${total}`;
-  }
-
   private answerNote(): HTMLElement {
     const { metadata, host } = this.context;
     const note = element('span', { class: 'note' }, 'bar: probability');
@@ -142,14 +119,15 @@ export class TokenStrip implements Region {
   /** Puts tokens into their rows, and the image where it lies in the sequence. */
   private place(prompt: HTMLElement, answer: HTMLElement): void {
     const { visual, promptTokens } = this.context.metadata;
-    const image = element('span', { class: 'image-tokens' }, `image · ${count(visual.count)} tokens`);
+    setText(this.image, `image · ${count(visual.count)} tokens`);
     const entries = this.options.data();
     const after = entries.find(({ token, index }) => token.position >= visual.first || index >= promptTokens)?.index;
+    const { image } = this;
     this.options.each(function ({ index }) {
       if (index === after) prompt.append(image);
       (index < promptTokens ? prompt : answer).append(this);
     });
-    if (after === undefined) prompt.append(image);
+    if (after === undefined) prompt.append(this.image);
   }
 
   private listen(): void {

@@ -9,7 +9,7 @@ import type { ImageGeometry } from './geometry.ts';
 const smoothing = 8;
 
 /** 45° lines over the path that is clipped at present. */
-function hatch(context: CanvasRenderingContext2D, width: number, height: number, pitch: number, colour: string): void {
+export function hatch(context: CanvasRenderingContext2D, width: number, height: number, pitch: number, colour: string): void {
   context.strokeStyle = colour;
   context.lineWidth = 1;
   context.beginPath();
@@ -27,6 +27,7 @@ export function drawPicture(
   geometry: ImageGeometry,
   zoom: Zoom,
   theme: Theme,
+  colourful: boolean,
 ): void {
   const { width, height } = geometry;
   const context = fitCanvas(canvas, width, height);
@@ -40,7 +41,7 @@ export function drawPicture(
   const drawn = { x, y, width: place.width * zoom.k, height: place.height * zoom.k };
   context.save();
   context.imageSmoothingQuality = 'high';
-  context.filter = 'grayscale(0.6)';
+  if (!colourful) context.filter = 'grayscale(0.6)';
   context.drawImage(picture, drawn.x, drawn.y, drawn.width, drawn.height);
   context.restore();
   const seen = { x: left, y: top, width: width * zoom.k, height: height * zoom.k };

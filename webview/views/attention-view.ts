@@ -1,5 +1,11 @@
+import { AttentionOverlay } from '../attention/attention-overlay.ts';
+import { AttentionTiles } from '../attention/attention-tiles.ts';
+import { StripColours } from '../attention/strip-colours.ts';
 import type { ChartTables } from '../charts.ts';
 import { element } from '../element.ts';
+import type { OpenView } from '../faces.ts';
+import { Legend } from '../frame/legend.ts';
+import { Readout } from '../frame/readout.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 import { AttentionControls } from './attention-controls.ts';
@@ -7,8 +13,20 @@ import { HeadGrid } from './head-grid.ts';
 import { LayerHeads } from './layer-heads.ts';
 import { MassBars } from './mass-bars.ts';
 
+export function openAttention(context: PanelContext, tables: ChartTables): OpenView {
+  return {
+    canvas: new AttentionView(context, tables),
+    legend: new Legend(context),
+    readout: new Readout(context),
+    overlay: new AttentionOverlay(),
+    tiles: new AttentionTiles(),
+    strip: new StripColours(),
+    caveat: 'Attention shows where information was read, not why the answer was given.',
+  };
+}
+
 /** Head × layer maps of the chosen row, and what the row reads from. */
-export class AttentionView implements Region {
+class AttentionView implements Region {
   readonly element: HTMLElement;
   private readonly controls: AttentionControls;
   private readonly grid: HeadGrid;

@@ -1,23 +1,29 @@
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { ChartTables } from '../charts.ts';
-import type { PanelContext, Region } from '../panel-context.ts';
-import { AttentionView } from './attention-view.ts';
+import type { OpenView } from '../faces.ts';
+import type { PanelContext } from '../panel-context.ts';
+import { openAttention } from './attention-view.ts';
+import { openPruning } from './pruning-view.ts';
 
-/** One way to look at a run; fills the canvas between the token strip and the depth axis. */
+/** One way to look at a run. */
 export interface View {
   readonly id: string;
   readonly title: string;
-  /** Whether the run recorded what this view shows. */
-  available(metadata: RunMetadata): boolean;
-  open(context: PanelContext, tables: ChartTables): Region;
+  /** Why the run has nothing to show here; undefined where it has. */
+  missing(metadata: RunMetadata): string | undefined;
+  open(context: PanelContext, tables: ChartTables): OpenView;
 }
 
 /** All views, in the order of their tabs. */
 export const views: readonly View[] = [
+  { id: 'attention', title: 'Attention', missing: () => undefined, open: openAttention },
   {
-    id: 'attention',
-    title: 'Attention',
-    available: () => true,
-    open: (context, tables) => new AttentionView(context, tables),
+    id: 'pruning',
+    title: 'Pruning',
+    missing: ({ reduction }) =>
+      (reduction?.stages.length ?? 0) > 0
+        ? undefined
+        : 'This run used every visual token in every layer: nothing was merged or dropped.',
+    open: openPruning,
   },
 ];

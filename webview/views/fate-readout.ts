@@ -1,0 +1,165 @@
+import { meanEntering, meanLeaving, type Stage } from '../../trace/fates.ts';
+import type { RunMetadata } from '../../trace/schema.ts';
+import { tokenPlace, quoted } from '../attention/rows.ts';
+import { linkButton } from '../controls.ts';
+import { element, setText } from '../element.ts';
+import { count, probability, tokenProbability } from '../format.ts';
+import type { PanelContext, Region } from '../panel-context.ts';
+import { cacheCosts, layerSize, prefillCosts, sum } from '../pruning/costs.ts';
+import { mergeTree, treeLines, type MergeNode } from '../pruning/merge-tree.ts';
+import { bytes, macs } from '../pruning/quantities.ts';
+import type { RunFates } from '../pruning/run-fates.ts';
+import { changeWords, isAbove, placeName, placeWords, scoreText, verdictWords } from '../pruning/stages.ts';
+import type { Scene } from '../scene.ts';
+
+const mostTreeLines = 40;
+
+/** The fate of the hovered or locked patch at every stage; without one, what the run kept and saved. */
+export class FateReadout implements Region {
+  readonly element: HTMLElement;
+  private readonly title = element('span', { class: 'title' });
+  private readonly place = element('small');
+  private readonly lock = element('span', { class: 'lock small dim' });
+  private readonly body = element('div', { class: 'fate-body', 'data-testid': 'fate-body', tabindex: 0 });
+  private drawn = '';
+
+  constructor(context: PanelContext) {
+    const unlock = linkButton('fate-unlock', 'Esc', () => {
+      context.actions.unlock();
+    });
+    unlock.className = 'key';
+    unlock.title = 'Unlock';
+    this.lock.append('locked ', unlock);
+    this.element = element(
+      'aside',
+      { class: 'readout fate-readout', 'data-testid': 'fate-readout', 'aria-label': 'Readout' },
+      element('div', { class: 'readout-title' }, this.title, this.place, this.lock),
+      this.body,
+    );
+  }
+
+  draw(scene: Scene): void {
+    const { focus, fates, stage, selection, metadata } = scene;
+    this.lock.classList.toggle('shown', selection.tokenLocked || selection.patch !== null);
+    const key = `${focus.patch} ${stage} ${fates !== null} ${focus.tokenPointed ? focus.token : ''} ${scene.heatKey}`;
+    if (key === this.drawn) return;
+    this.drawn = key;
+    this.body.scrollTop = 0;
+    this.body.setAttribute('aria-label', 'Details');
+    if (focus.patch !== null && fates) this.drawPatch(scene, fates, focus.patch);
+    else if (focus.tokenPointed) this.drawToken(scene);
+    else this.drawRun(metadata, metadata.reduction?.stages[stage]);
+  }
+
+  private drawPatch({ geometry, stage, metadata, image, focus }: Scene, fates: RunFates, patch: number): void {
+    const at = (one: number): string => `row ${Math.floor(one / geometry.columns)}, column ${one % geometry.columns}`;
+    setText(this.title, `Patch ${at(patch)}`);
+    const state = fates.state(stage);
+    const dropped = state.droppedAt[patch]!;
+    const alive = dropped < 0 ? stage : dropped - 1;
+    const size = fates.state(alive).groupSize[patch]!;
+    const weight = fates.weightOf(alive, patch);
+    const part = size > 1 && weight !== undefined && !Number.isNaN(weight) ? `, this patch ${probability(weight)} of it` : '';
+    const token = fates.state(alive).token[patch]!;
+    setText(
+      this.place,
+      `${dropped < 0 ? 'token' : 'was token'} ${count(token)}, ${size > 1 ? `${count(size)} patches${part}` : 'a single patch'}`,
+    );
+    const looked =
+      focus.tokenPointed && image
+        ? [element('p', { class: 'small' }, `attention of ${quoted(metadata.tokens[focus.token]!.text)}: ${probability(image.values[patch] ?? 0)}`)]
+        : [];
+    this.body.replaceChildren(...looked, this.stageTable(fates, patch, stage, metadata), ...this.tree(fates, alive, patch, at));
+    this.body.querySelector('tr.shown')?.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** A line per stage: each score with its cut-off, and what became of the token. */
+  private stageTable(fates: RunFates, patch: number, shown: number, metadata: RunMetadata): HTMLElement {
+    const rows = fates.stages.map((stage, index) => {
+      const scores = stage.scores.flatMap((score, i) => {
+        const value = fates.scoreOf(index, i, patch);
+        if (Number.isNaN(value)) return [];
+        const { cutoff } = score;
+        const against = cutoff
+          ? ` ${isAbove(cutoff, value) ? (cutoff.inclusive ? '≥' : '>') : cutoff.inclusive ? '<' : '≤'} ${scoreText(score, cutoff.value, metadata.tokens)}`
+          : '';
+        const text = `${scoreText(score, value, metadata.tokens)}${against}`;
+        return [element('span', { class: 'score', title: score.title }, element('span', { class: 'dim' }, `${score.title} `), text)];
+      });
+      const gone = fates.state(index - 1).droppedAt[patch]! >= 0;
+      const verdict = gone ? 'gone' : verdictWords(fates, index, patch);
+      return element(
+        'tr',
+        { class: [index === shown ? 'shown' : '', index > shown ? 'later' : '', gone ? 'gone' : ''].join(' ').trim() || undefined },
+        element('td', { title: stage.title }, placeName(stage)),
+        element('td', {}, ...(scores.length > 0 ? scores : ['–'])),
+        element('td', { class: /^(dropped|rescued)/.test(verdict) ? 'strong' : undefined }, verdict),
+      );
+    });
+    const head = element('tr', {}, ...['stage', 'score against cut-off', 'verdict'].map(text => element('th', { scope: 'col' }, text)));
+    return element('table', { class: 'fate-table' }, element('thead', {}, head), element('tbody', {}, ...rows));
+  }
+
+  private tree(fates: RunFates, stage: number, patch: number, at: (patch: number) => string): HTMLElement[] {
+    const root = mergeTree(fates, stage, patch);
+    if (root.parts.length === 0) return [];
+    const describe = (node: MergeNode): string => {
+      if (node.parts.length === 0) return at(node.patches[0]!);
+      const made = fates.stages[node.stage]!;
+      const plain = node.parts.every(({ parts }) => parts.length === 0);
+      const which = plain && node.parts.length > 2 ? `: ${at(node.patches[0]!)} to ${at(node.patches.at(-1)!)}` : '';
+      return `${placeName(made)}: ${count(node.patches.length)} patches of ${count(node.parts.length)} tokens${which}`;
+    };
+    const lines = treeLines(root, describe, mostTreeLines).map(({ depth, text }) => {
+      const line = element('div', {}, text);
+      line.style.paddingLeft = `${depth * 12}px`;
+      return line;
+    });
+    return [element('div', { class: 'merge-tree small', 'data-testid': 'merge-tree' }, element('b', {}, 'Merged from'), ...lines)];
+  }
+
+  private drawToken({ focus, metadata, masses, words }: Scene): void {
+    const token = metadata.tokens[focus.token]!;
+    setText(this.title, quoted(token.text));
+    setText(this.place, tokenPlace(focus.token, metadata));
+    const chance = token.logprob === undefined ? '' : `probability ${tokenProbability(Math.exp(token.logprob))}. `;
+    const raters = metadata.reduction?.stages.filter(stage => stage.raters?.includes(focus.token)) ?? [];
+    const rated = raters.length > 0 ? ` Its attention decided at ${raters.map(placeWords).join(', ')}.` : '';
+    const share = masses ? `${probability(masses[0] ?? 0)} of the ${words.subject} went to the image, ${words.layers}.` : '';
+    this.body.replaceChildren(element('p', { class: 'small' }, `${chance}${share}${rated}`));
+  }
+
+  private drawRun(metadata: RunMetadata, stage: Stage | undefined): void {
+    setText(this.title, 'What was kept');
+    setText(this.place, 'hover a patch to read why');
+    const { reduction, method } = metadata;
+    if (!reduction) return;
+    const survivors = reduction.layers.at(-1)?.leaving ?? 0;
+    const cached = reduction.layers.reduce((all, layer) => all + layer.cached, 0) / reduction.layers.length;
+    const lines: [string, string][] = [
+      [
+        'visual tokens',
+        `E_in ${meanEntering(reduction.layers).toFixed(1)} · E_out ${meanLeaving(reduction.layers).toFixed(1)} · ${count(survivors)} survivors of ${count(reduction.visualTokens)}`,
+      ],
+    ];
+    const size = layerSize(metadata);
+    if (size) {
+      const total = sum(prefillCosts(reduction, 'F3', size));
+      lines.push(['prefill', `${macs(total.value)} of ${macs(total.full)} (F3), decoder`]);
+    }
+    const cache = sum(cacheCosts(reduction, metadata));
+    lines.push(['KV cache', `${bytes(cache.value)} of ${bytes(cache.full)}, ${cached.toFixed(1)} visual entries a layer`]);
+    if (method.budget) {
+      const { asked, reached, counted } = method.budget;
+      lines.push(['budget', `${count(asked)} asked, ${reached.toFixed(1)} reached, mean ${counted} over layers`]);
+    }
+    if (stage) lines.push([placeName(stage), `${stage.title}, ${changeWords(stage)} tokens`]);
+    const table = element(
+      'table',
+      { class: 'fate-table' },
+      element('tbody', {}, ...lines.map(([name, text]) => element('tr', {}, element('td', { class: 'dim' }, name), element('td', {}, text)))),
+    );
+    const notes = (method.notes ?? []).map(note => element('p', { class: 'fate-note small' }, note));
+    this.body.replaceChildren(table, ...notes);
+  }
+}
