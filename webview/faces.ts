@@ -28,8 +28,8 @@ export interface LayerTile {
   readonly layer: number;
   /** CSS pixels, of the longer side. */
   readonly size: number;
-  /** Whether a number fits under it without touching the next. */
-  readonly roomy: boolean;
+  /** CSS pixels from it to the next: the room for a note. */
+  readonly pitch: number;
   readonly chosen: boolean;
 }
 

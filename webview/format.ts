@@ -13,6 +13,9 @@ export function count(value: number): string {
   return (value < 0 ? minus : '') + digits.replace(/\B(?=(\d{3})+$)/g, thinSpace);
 }
 
+/** 10⁻⁴ */
+export const powerOfTen = (exponent: number): string => `10${superscript(exponent)}`;
+
 /** A probability with two significant figures: 0.28, 0.0046, 3.1·10⁻⁵. */
 export function probability(value: number): string {
   if (value === 0) return '0';

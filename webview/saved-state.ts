@@ -43,7 +43,7 @@ export function restoreSelection(saved: unknown, metadata: Extent): Partial<Sele
     ...(state['visionHead'] === 'rollout' || isHead(state['visionHead'], vision.heads)
       ? { visionHead: state['visionHead'] }
       : {}),
-    ...(isIndex(state['stage'], metadata.reduction?.stages.length ?? 0) ? { stage: state['stage'] } : {}),
+    ...(isStage(state['stage'], metadata.reduction?.stages.length ?? 0) ? { stage: state['stage'] } : {}),
     ...(isIndex(state['patch'], patches) ? { patch: state['patch'] } : {}),
     ...(typeof state['keptMaximum'] === 'number' && state['keptMaximum'] > 0
       ? { keptMaximum: state['keptMaximum'] }
@@ -59,6 +59,7 @@ function flag(
   return typeof state[key] === 'boolean' ? { [key]: state[key] } : {};
 }
 
+const isStage = (value: unknown, stages: number): value is number => value === -1 || isIndex(value, stages);
 const isShare = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= 1;
 const isHead = (value: unknown, heads: number): value is HeadChoice =>
   value === 'mean' || value === 'max' || isIndex(value, heads);

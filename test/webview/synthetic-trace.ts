@@ -4,6 +4,7 @@ import { toHalf } from '../../trace/half.ts';
 import { writeTraceFile } from '../../trace/file.ts';
 import { massGroups, schemaVersion, type RunMetadata, type TraceToken } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensor } from '../../trace/writer.ts';
+import type { SyntheticStages } from './synthetic-fates.ts';
 
 /** The shape of a run whose numbers are drawn at random: for sizes and texts that the bundled model does not give. */
 export interface SyntheticShape {
@@ -17,6 +18,8 @@ export interface SyntheticShape {
   readonly question?: readonly string[];
   readonly rollout: boolean;
   readonly metadata?: Partial<RunMetadata>;
+  /** What a token method did. */
+  readonly stages?: SyntheticStages;
   /** A patch that takes this much of every row, to stand out as an outlier. */
   readonly outlier?: { readonly patch: number; readonly mass: number };
 }
@@ -106,7 +109,15 @@ export async function writeSyntheticTrace(
         featureLayers: [visionLayers - 2],
         selectStrategy: leading ? 'full' : 'default',
       },
-      decoder: { layers, heads, keyValueHeads: heads, headSize: 8, hiddenSize: heads * 8, vocabularySize: 1280 },
+      decoder: {
+        layers,
+        heads,
+        keyValueHeads: heads,
+        headSize: 8,
+        hiddenSize: heads * 8,
+        intermediateSize: heads * 22,
+        vocabularySize: 1280,
+      },
     },
     method: { name: 'none', parameters: {} },
     image: {
@@ -130,6 +141,17 @@ export async function writeSyntheticTrace(
     ms: { load: 1, vision: 2, prefill: 3, decode: 4, total: 10 },
     attention: { precision: 'F16', sumTolerance: 0.01 },
     keyValueCacheBytes: 1,
+    ...(shape.stages
+      ? {
+          reduction: shape.stages.reduction({
+            layers,
+            visionLayers,
+            text: tokens.filter(({ role }) => role !== 'generated').length,
+            decodeSteps: shape.answer.length - 1,
+            cacheBytes: 2 * heads * 8 * 4,
+          }),
+        }
+      : {}),
     ...shape.metadata,
   };
   const toImage = new Float32Array(rows * layers * heads * visual);
@@ -185,6 +207,7 @@ export async function writeSyntheticTrace(
     'decoder.attention_to_image': halves(toImage, [rows, layers, heads, visual]),
     'decoder.attention_to_text': halves(toText, [rows, layers, tokens.length]),
     'decoder.attention_mass': floats(mass, [rows, layers, heads, massGroups.length]),
+    ...shape.stages?.tensors(),
   });
   return metadata;
 }

@@ -42,9 +42,10 @@ export class AttentionTiles implements LayerTiles {
   }
 
   note(scene: Scene, tile: LayerTile): string {
-    if (tile.tower === 'vision') return scene.metadata.model.vision.featureLayers.includes(tile.layer) ? 'features' : '';
+    if (tile.tower === 'vision')
+      return scene.metadata.model.vision.featureLayers.includes(tile.layer) ? 'features' : '';
     const map = mapOf(scene, tile);
-    return map && (tile.roomy || tile.chosen) ? cornerProbability(map.maximum) : '';
+    return map && (tile.pitch >= 40 || tile.chosen) ? cornerProbability(map.maximum) : '';
   }
 
   table(scene: Scene, tiles: readonly LayerTile[]): TableData {

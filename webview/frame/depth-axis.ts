@@ -103,7 +103,7 @@ export class DepthAxis implements Region {
       labelled:
         features.has(layer) ||
         (layer % visionEvery === 0 && ![...features].some(feature => Math.abs(feature - layer) < visionEvery)),
-      roomy: false,
+      pitch: axis.visionPitch,
     }));
     const left = scrolled ? axis.visionLeft + vision.layers * axis.visionPitch + 24 : axis.decoderLeft;
     const pitch = scrolled ? 55 : columns.pitch;
@@ -114,7 +114,7 @@ export class DepthAxis implements Region {
       left: left + i * pitch,
       size: scrolled ? axis.visionTile : axis.decoderTile,
       labelled: (columns.first + i) % every === 0,
-      roomy: pitch >= 40,
+      pitch,
     }));
     return [...visionTiles, ...decoderTiles];
   }
@@ -134,7 +134,7 @@ export class DepthAxis implements Region {
     this.decoderCaption.style.left = scrolled ? '16px' : `${first.left}px`;
     this.maximumCaption.style.left = `${first.left - 40}px`;
     setText(this.maximumCaption, captions.numbers);
-    this.maximumCaption.hidden = scrolled || !last.roomy;
+    this.maximumCaption.hidden = scrolled || last.pitch < 40;
     setText(this.visionCaption, captions.vision(scene));
     const part =
       layout.columns.count < decoder.layers

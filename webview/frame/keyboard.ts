@@ -79,10 +79,15 @@ export function listenToKeys(
 
 /** Controls that Space presses. */
 function presses(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest('button, vscode-button, vscode-checkbox, [role="gridcell"]') !== null;
+  return (
+    target instanceof Element && target.closest('button, vscode-button, vscode-checkbox, [role="gridcell"]') !== null
+  );
 }
 
 /** Controls that use letters and arrows themselves. */
 function writes(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest('input, vscode-dropdown, vscode-text-field, [role="radiogroup"]') !== null;
+  return (
+    target instanceof Element &&
+    target.closest('input, vscode-dropdown, vscode-text-field, [role="radiogroup"]') !== null
+  );
 }

@@ -1,6 +1,7 @@
+import type { RunMetadata } from '../../trace/schema.ts';
 import { linkButton } from '../controls.ts';
 import { element } from '../element.ts';
-import { duration } from '../format.ts';
+import { count, duration } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 import type { View } from '../views/view.ts';
@@ -77,12 +78,14 @@ export class RunBar implements Region {
 
   private facts(): HTMLElement {
     const { metadata, canRun, host } = this.context;
+    const { method } = metadata;
     const fact = (name: string, value: string): HTMLElement =>
       element('span', { class: 'fact', 'data-fact': name }, element('span', { class: 'dim small' }, name), ` ${value}`);
     const facts = [
       fact('image', metadata.image.name),
       fact('model', metadata.model.name),
-      fact('method', metadata.method.name),
+      fact('method', [method.title ?? method.name, ...(method.variant ? [method.variant] : [])].join(', ')),
+      ...(method.budget ? [fact('budget', budgetWords(method.budget))] : []),
       fact('run', duration(metadata.ms.total)),
     ];
     if (metadata.status.state === 'cancelled')
@@ -100,4 +103,9 @@ export class RunBar implements Region {
       : element('span', { class: 'dim small', 'data-testid': 'untrusted' }, 'Running needs a trusted workspace');
     return element('div', { class: 'facts' }, ...facts, run);
   }
+}
+
+/** "128 → E_in 129.3": asked and reached, and by which count. */
+function budgetWords({ asked, reached, counted }: NonNullable<RunMetadata['method']['budget']>): string {
+  return `${count(asked)} → ${counted === 'entering' ? 'E_in' : 'E_out'} ${reached.toFixed(1)}`;
 }

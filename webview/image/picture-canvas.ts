@@ -9,7 +9,13 @@ import type { ImageGeometry } from './geometry.ts';
 const smoothing = 8;
 
 /** 45° lines over the path that is clipped at present. */
-export function hatch(context: CanvasRenderingContext2D, width: number, height: number, pitch: number, colour: string): void {
+export function hatch(
+  context: CanvasRenderingContext2D,
+  width: number,
+  height: number,
+  pitch: number,
+  colour: string,
+): void {
   context.strokeStyle = colour;
   context.lineWidth = 1;
   context.beginPath();

@@ -2,7 +2,7 @@
 import type { StageScore } from '../../trace/fates.ts';
 import type { TraceToken } from '../../trace/schema.ts';
 import { quoted } from '../attention/rows.ts';
-import { count } from '../format.ts';
+import { count, powerOfTen } from '../format.ts';
 import { along, type Decision, type DecisionPoint, type Outcome, type Scale } from './decision.ts';
 import { cutoffWords, isAbove, scoreText } from './stages.ts';
 
@@ -76,13 +76,20 @@ function nothing(points: readonly DecisionPoint[], box: Box): Drawing {
   };
 }
 
+/** The end of a scale; powers of ten as such, to be short. */
+function endText(score: StageScore, scale: Scale, end: 'low' | 'high', tokens: readonly TraceToken[]): string {
+  const value = scale[end];
+  const exponent = Math.round(Math.log10(value));
+  if (!scale.logarithmic || Math.abs(exponent) < 2) return scoreText(score, value, tokens);
+  return powerOfTen(exponent);
+}
+
 /** The ends of a scale under the box. */
 function ends(score: StageScore, scale: Scale, box: Box, tokens: readonly TraceToken[]): Label[] {
   const y = box.top + box.height + 13;
-  const low = scoreText(score, scale.low, tokens);
   return [
-    { key: 'low', x: box.left, y, anchor: 'start', text: scale.logarithmic ? `≤ ${low}` : low },
-    { key: 'high', x: box.left + box.width, y, anchor: 'end', text: scoreText(score, scale.high, tokens) },
+    { key: 'low', x: box.left, y, anchor: 'start', text: endText(score, scale, 'low', tokens) },
+    { key: 'high', x: box.left + box.width, y, anchor: 'end', text: endText(score, scale, 'high', tokens) },
   ];
 }
 
@@ -148,14 +155,22 @@ function ranked(
     const y = box.top + box.height * (1 - along(scale, points[point]!.x));
     positions[point] = [box.left + rank * step, y];
   });
-  const curve = order.map((point, rank) => `${rank === 0 ? 'M' : 'L'}${positions[point]!.map(n => n.toFixed(1)).join(' ')}`);
+  const curve = order.map(
+    (point, rank) => `${rank === 0 ? 'M' : 'L'}${positions[point]!.map(n => n.toFixed(1)).join(' ')}`,
+  );
   const { cutoff } = score;
   const above = cutoff ? points.filter(({ x }) => isAbove(cutoff, x)).length : points.length;
   const shapes: Shape[] = [];
   const cut = box.left + Math.max(0, above - 0.5) * step;
-  if (cutoff && cutoff.above !== 'merges') {
+  const below = cutoff ? points.filter(({ x }) => isAbove(cutoff, x) !== (cutoff.above === 'stays')) : [];
+  // A cut-off may also choose what is protected, and drop nothing.
+  if (cutoff && below.some(({ outcome }) => outcome === 'dropped')) {
     const [from, to] = cutoff.above === 'stays' ? [cut, box.left + box.width] : [box.left, cut];
-    shapes.push({ key: 'region', className: 'region', path: rectangle(from, box.top, Math.max(0, to - from), box.height) });
+    shapes.push({
+      key: 'region',
+      className: 'region',
+      path: rectangle(from, box.top, Math.max(0, to - from), box.height),
+    });
   }
   shapes.push({ key: 'curve', className: 'curve', path: curve.join('') });
   const marked = (key: string, wanted: (point: DecisionPoint) => boolean): Shape => ({
@@ -172,8 +187,14 @@ function ranked(
     labels: [
       { key: 'first', x: box.left, y: bottom, anchor: 'start', text: '1' },
       { key: 'last', x: box.left + box.width, y: bottom, anchor: 'end', text: `rank ${count(points.length)}` },
-      { key: 'high', x: box.left - 4, y: box.top + 9, anchor: 'end', text: scoreText(score, scale.high, tokens) },
-      { key: 'low', x: box.left - 4, y: box.top + box.height, anchor: 'end', text: scoreText(score, scale.low, tokens) },
+      { key: 'high', x: box.left - 4, y: box.top + 9, anchor: 'end', text: endText(score, scale, 'high', tokens) },
+      {
+        key: 'low',
+        x: box.left - 4,
+        y: box.top + box.height,
+        anchor: 'end',
+        text: endText(score, scale, 'low', tokens),
+      },
       ...(cutoff ? [besideLine('cut', cut, box, `${count(above)} of ${count(points.length)}`)] : []),
     ],
     positions,
@@ -219,11 +240,7 @@ const nameOf = (token: number, tokens: readonly TraceToken[]): string => {
   return text.length > 9 ? `${text.slice(0, 8)}…` : text;
 };
 
-function scatter(
-  decision: Extract<Decision, { kind: 'scatter' }>,
-  box: Box,
-  tokens: readonly TraceToken[],
-): Drawing {
+function scatter(decision: Extract<Decision, { kind: 'scatter' }>, box: Box, tokens: readonly TraceToken[]): Drawing {
   const { score, second, scale, secondScale, points, dropRegion } = decision;
   const xAt = (value: number): number => box.left + along(scale, value) * box.width;
   const yAt = (value: number): number => box.top + box.height * (1 - along(secondScale, value));
@@ -256,8 +273,14 @@ function scatter(
     shapes,
     labels: [
       ...ends(score, scale, box, tokens),
-      { key: 'top', x: box.left - 4, y: box.top + 9, anchor: 'end', text: scoreText(second, secondScale.high, tokens) },
-      { key: 'bottom', x: box.left - 4, y: bottom, anchor: 'end', text: scoreText(second, secondScale.low, tokens) },
+      {
+        key: 'top',
+        x: box.left - 4,
+        y: box.top + 9,
+        anchor: 'end',
+        text: endText(second, secondScale, 'high', tokens),
+      },
+      { key: 'bottom', x: box.left - 4, y: bottom, anchor: 'end', text: endText(second, secondScale, 'low', tokens) },
     ],
     positions,
   };

@@ -86,7 +86,16 @@ export function decisionOf(fates: RunFates, stage: number, shown: number | 'deci
   if (second === undefined || !other) {
     const found = points(first);
     const kind = score.cutoff?.rule === 'top-k' ? 'ranked' : 'histogram';
-    return { kind, score, index: first, points: found, scale: scaleOf(score, found.map(({ x }) => x)) };
+    return {
+      kind,
+      score,
+      index: first,
+      points: found,
+      scale: scaleOf(
+        score,
+        found.map(({ x }) => x),
+      ),
+    };
   }
   const found = points(first, second);
   return {
@@ -96,8 +105,14 @@ export function decisionOf(fates: RunFates, stage: number, shown: number | 'deci
     second: other,
     secondIndex: second,
     points: found,
-    scale: scaleOf(score, found.map(({ x }) => x)),
-    secondScale: scaleOf(other, found.map(({ y }) => y)),
+    scale: scaleOf(
+      score,
+      found.map(({ x }) => x),
+    ),
+    secondScale: scaleOf(
+      other,
+      found.map(({ y }) => y),
+    ),
     dropRegion: dropRegion(score, other, found),
   };
 }
@@ -114,6 +129,9 @@ function categoriesOf(points: readonly DecisionPoint[]): readonly (readonly [num
   return [...counts].sort(([a, many], [b, more]) => more - many || a - b);
 }
 
+/** Exact, where `10 ** -4` is not. */
+const powerOfTen = (exponent: number): number => Number(`1e${exponent}`);
+
 /** Both ends of the values and of the cut-off; orders of magnitude only where no value is negative. */
 export function scaleOf({ unit, cutoff }: StageScore, values: readonly number[]): Scale {
   const all = [...values, ...(cutoff && Number.isFinite(cutoff.value) ? [cutoff.value] : [])].filter(Number.isFinite);
@@ -124,15 +142,17 @@ export function scaleOf({ unit, cutoff }: StageScore, values: readonly number[])
   const least = positive.reduce((a, b) => Math.min(a, b), Infinity);
   const magnitudes = unit === 'probability' || unit === 'share' || unit === 'density' || unit === 'number';
   if (magnitudes && low >= 0 && high / least > 20)
-    return { low: 10 ** Math.floor(Math.log10(Math.max(least, high * 1e-6))), high: 10 ** Math.ceil(Math.log10(high)), logarithmic: true };
+    return {
+      low: powerOfTen(Math.floor(Math.log10(Math.max(least, high * 1e-6)))),
+      high: powerOfTen(Math.ceil(Math.log10(high))),
+      logarithmic: true,
+    };
   return high > low ? { low, high, logarithmic: false } : { low: low - 0.5, high: high + 0.5, logarithmic: false };
 }
 
 /** Where a value lies, 0 to 1; what is beyond an end lies on it. */
 export function along({ low, high, logarithmic }: Scale, value: number): number {
-  const t = logarithmic
-    ? Math.log(Math.max(value, low) / low) / Math.log(high / low)
-    : (value - low) / (high - low);
+  const t = logarithmic ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
   return Math.max(0, Math.min(1, t));
 }
 
@@ -140,11 +160,7 @@ export function along({ low, high, logarithmic }: Scale, value: number): number 
  * Parts of the plane in which tokens were dropped. A stage does not say how its cut-offs work together: where both say
  * that a token goes it does, and elsewhere what became of the tokens tells.
  */
-function dropRegion(
-  first: StageScore,
-  second: StageScore,
-  points: readonly DecisionPoint[],
-): readonly Quadrant[] {
+function dropRegion(first: StageScore, second: StageScore, points: readonly DecisionPoint[]): readonly Quadrant[] {
   const { cutoff: x } = first;
   const { cutoff: y } = second;
   if (!x || !y) return [];
@@ -167,7 +183,9 @@ export function reasonCounts(fates: RunFates, stage: number): readonly (readonly
     const reason = fates.reasonOf(stage, patch);
     if (reason !== undefined) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
-  return fates.stages[stage]!.reasons.flatMap(reason => (counts.has(reason) ? [[reason, counts.get(reason)!] as const] : []));
+  return fates.stages[stage]!.reasons.flatMap(reason =>
+    counts.has(reason) ? [[reason, counts.get(reason)!] as const] : [],
+  );
 }
 
 /** How many tokens of a stage fared in which way: "44 dropped, 1 rescued". */

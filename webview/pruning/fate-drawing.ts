@@ -127,12 +127,7 @@ function addEdges(
 }
 
 /** A triangle in the upper right corner of every token of the key set. */
-export function drawKeySet(
-  context: CanvasRenderingContext2D,
-  state: FateState,
-  place: PatchPlace,
-  theme: Theme,
-): void {
+export function drawKeySet(context: CanvasRenderingContext2D, state: FateState, place: PatchPlace, theme: Theme): void {
   const corner = new Map<number, number>();
   state.key.forEach((key, patch) => {
     const token = state.token[patch]!;

@@ -68,7 +68,9 @@ export class FateOverlay implements ImageOverlay {
     const parts = [
       `${count(tokensLeft(counts))} visual tokens left`,
       ...(counts.merged > 0 ? [`${count(counts.merged)} of them merged from several patches`] : []),
-      ...(counts.keySingle + counts.keyMerged > 0 ? [`${count(counts.keySingle + counts.keyMerged)} in the key set`] : []),
+      ...(counts.keySingle + counts.keyMerged > 0
+        ? [`${count(counts.keySingle + counts.keyMerged)} in the key set`]
+        : []),
       `${count(counts.dropped)} dropped`,
       ...(counts.rescued > 0 ? [`${count(counts.rescued)} rescued`] : []),
     ];
@@ -85,7 +87,12 @@ export class FateOverlay implements ImageOverlay {
   }
 
   table(scene: Scene | null): TableData {
-    const columns = [tableColumn('row'), tableColumn('column'), tableColumn('fate', false), tableColumn('stage', false)];
+    const columns = [
+      tableColumn('row'),
+      tableColumn('column'),
+      tableColumn('fate', false),
+      tableColumn('stage', false),
+    ];
     if (!scene?.fates) return { caption: 'No fates of patches', columns, rows: [] };
     const { fates, geometry, stage } = scene;
     const state = fates.state(stage);

@@ -63,11 +63,11 @@ export class FateTiles implements LayerTiles {
     if (!reduction) return '';
     if (tile.tower === 'vision') {
       const features = metadata.model.vision.featureLayers.includes(tile.layer) ? 'features' : '';
-      return tile.size >= 40 ? String(reduction.visionTokens[tile.layer] ?? features) : features;
+      return tile.pitch >= 36 ? String(reduction.visionTokens[tile.layer] ?? features) : features;
     }
     const layer = reduction.layers[tile.layer];
-    if (!layer || !(tile.roomy || tile.chosen)) return '';
-    const changed = layer.entering !== layer.leaving && tile.size >= 46;
+    if (!layer || !(tile.pitch >= 36 || tile.chosen)) return '';
+    const changed = layer.entering !== layer.leaving && tile.pitch >= 68;
     return changed ? `${count(layer.entering)} → ${count(layer.leaving)}` : count(layer.entering);
   }
 

@@ -76,4 +76,3 @@ export function partsOf(counts: TokenCounts): FlowParts {
   const { single, merged, keySingle, keyMerged } = counts;
   return { key: keySingle + keyMerged, single: single - keySingle, merged: merged - keyMerged };
 }
-

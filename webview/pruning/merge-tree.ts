@@ -12,7 +12,8 @@ export interface MergeNode {
 /** How the token of a patch came to be, up to a stage: the latest merge is the root. */
 export function mergeTree(fates: RunFates, stage: number, patch: number): MergeNode {
   const members = fates.members(stage, patch);
-  if (stage < 0 || members.length <= 1) return { patches: members.length > 0 ? members : [patch], stage: -1, parts: [] };
+  if (stage < 0 || members.length <= 1)
+    return { patches: members.length > 0 ? members : [patch], stage: -1, parts: [] };
   const { token } = fates.state(stage - 1);
   const first = new Map<number, number>();
   for (const member of members) if (!first.has(token[member]!)) first.set(token[member]!, member);

@@ -70,9 +70,10 @@ function shortNumber(value: number): string {
   return value < 0 ? `\u2212${written}` : written;
 }
 
-/** On which side of its cut-off a value lies. */
+/** On which side of its cut-off a value lies. Scores are kept in single precision, and so the cut-off is compared. */
 export function isAbove(cutoff: NonNullable<StageScore['cutoff']>, value: number): boolean {
-  return cutoff.inclusive ? value >= cutoff.value : value > cutoff.value;
+  const cut = Math.fround(cutoff.value);
+  return cutoff.inclusive ? value >= cut : value > cut;
 }
 
 /** "stays from 0.0045", "merges above 0.8", as a column's heading. */
@@ -95,4 +96,3 @@ export function verdictWords(fates: RunFates, stage: number, patch: number): str
 /** Change of the number of tokens, with a true minus. */
 export const changeWords = ({ entering, leaving }: Pick<Stage, 'entering' | 'leaving'>): string =>
   `${count(entering)} → ${count(leaving)}`;
-

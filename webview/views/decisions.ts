@@ -89,7 +89,10 @@ export class Decisions {
     this.cards.forEach((card, i) => {
       this.drawCard(card, first + i, scene, fates, width);
     });
-    const part = shownCount < fates.stages.length ? `stages ${first + 1} to ${first + shownCount} of ${fates.stages.length} · ` : '';
+    const part =
+      shownCount < fates.stages.length
+        ? `stages ${first + 1} to ${first + shownCount} of ${fates.stages.length} · `
+        : '';
     setText(this.note, `${part}every token of the stage; hatched: dropped from here; squares: key set`);
     this.drawChosen(scene, fates);
   }
@@ -103,15 +106,19 @@ export class Decisions {
     const columns = [
       tableColumn('row'),
       tableColumn('column'),
-      ...chosen.scores.map(score => tableColumn([score.title, cutoffWords(score, metadata.tokens)].filter(Boolean).join(', '))),
+      ...chosen.scores.map(score =>
+        tableColumn([score.title, cutoffWords(score, metadata.tokens)].filter(Boolean).join(', ')),
+      ),
       tableColumn('verdict', false),
     ];
-    const rows = fates.tokensBefore(stage).map(patch => [
-      String(Math.floor(patch / geometry.columns)),
-      String(patch % geometry.columns),
-      ...chosen.scores.map((score, i) => scoreText(score, fates.scoreOf(stage, i, patch), metadata.tokens)),
-      verdictWords(fates, stage, patch),
-    ]);
+    const rows = fates
+      .tokensBefore(stage)
+      .map(patch => [
+        String(Math.floor(patch / geometry.columns)),
+        String(patch % geometry.columns),
+        ...chosen.scores.map((score, i) => scoreText(score, fates.scoreOf(stage, i, patch), metadata.tokens)),
+        verdictWords(fates, stage, patch),
+      ]);
     return { caption: `${chosen.title}, ${placeWords(chosen)}: ${changeWords(chosen)} tokens`, columns, rows };
   }
 
@@ -119,7 +126,10 @@ export class Decisions {
     const { selection } = scene;
     const chosen = fates.stages[selection.stage];
     if (this.choices.stage !== selection.stage) {
-      this.choices = { stage: selection.stage, list: chosen ? scoreChoices(chosen) : [{ value: 'decided', text: 'no stage' }] };
+      this.choices = {
+        stage: selection.stage,
+        list: chosen ? scoreChoices(chosen) : [{ value: 'decided', text: 'no stage' }],
+      };
       if (this.shown.stage !== selection.stage) this.shown = { stage: selection.stage, score: 'decided' };
     }
     this.score.show(this.choices.list, String(this.shown.score));
@@ -129,7 +139,9 @@ export class Decisions {
     setText(this.stageNotes, chosen?.notes.join(' ') ?? '');
     this.body.setAttribute(
       'aria-label',
-      chosen ? `Decisions: ${chosen.title}, ${placeWords(chosen)}, ${changeWords(chosen)} tokens; ${words}` : 'Decisions',
+      chosen
+        ? `Decisions: ${chosen.title}, ${placeWords(chosen)}, ${changeWords(chosen)} tokens; ${words}`
+        : 'Decisions',
     );
   }
 

@@ -15,7 +15,10 @@ interface Entry {
 function entry(sign: string, text: string): Entry {
   const number = element('b', {});
   const words = element('span', {}, text);
-  return { element: element('span', { class: 'fate-entry' }, element('i', { class: `sign ${sign}` }), words, number), count: number };
+  return {
+    element: element('span', { class: 'fate-entry' }, element('i', { class: `sign ${sign}` }), words, number),
+    count: number,
+  };
 }
 
 /** Which stage is shown, and how many tokens fared how up to it. */
@@ -68,7 +71,9 @@ export class FateLegend implements Region {
     const chosen = stages[selection.stage];
     this.slider.setAttribute(
       'aria-valuetext',
-      chosen ? `${chosen.title}, ${placeWords(chosen)}, ${count(chosen.leaving)} tokens left` : 'before the first stage',
+      chosen
+        ? `${chosen.title}, ${placeWords(chosen)}, ${count(chosen.leaving)} tokens left`
+        : 'before the first stage',
     );
     setText(this.stage, name);
     this.stage.title = at ? `${at.title}, ${placeWords(at)}` : '';
@@ -98,7 +103,10 @@ export class FateLegend implements Region {
     const { actions, selection, metadata } = this.context;
     const last = (metadata.reduction?.stages.length ?? 0) - 1;
     actions.chooseStage(selection.get().stage >= last ? -1 : selection.get().stage + 1);
-    if (document.body.classList.contains('vscode-reduce-motion') || matchMedia('(prefers-reduced-motion: reduce)').matches)
+    if (
+      document.body.classList.contains('vscode-reduce-motion') ||
+      matchMedia('(prefers-reduced-motion: reduce)').matches
+    )
       return;
     this.timer = window.setInterval(() => {
       if (selection.get().stage >= last) this.stop();

@@ -59,7 +59,7 @@ export class FateReadout implements Region {
     const alive = dropped < 0 ? stage : dropped - 1;
     const size = fates.state(alive).groupSize[patch]!;
     const weight = fates.weightOf(alive, patch);
-    const part = size > 1 && weight !== undefined && !Number.isNaN(weight) ? `, this patch ${probability(weight)} of it` : '';
+    const part = size > 1 && weight !== undefined && !Number.isNaN(weight) ? `, share ${probability(weight)}` : '';
     const token = fates.state(alive).token[patch]!;
     setText(
       this.place,
@@ -67,9 +67,19 @@ export class FateReadout implements Region {
     );
     const looked =
       focus.tokenPointed && image
-        ? [element('p', { class: 'small' }, `attention of ${quoted(metadata.tokens[focus.token]!.text)}: ${probability(image.values[patch] ?? 0)}`)]
+        ? [
+            element(
+              'p',
+              { class: 'small' },
+              `attention of ${quoted(metadata.tokens[focus.token]!.text)}: ${probability(image.values[patch] ?? 0)}`,
+            ),
+          ]
         : [];
-    this.body.replaceChildren(...looked, this.stageTable(fates, patch, stage, metadata), ...this.tree(fates, alive, patch, at));
+    this.body.replaceChildren(
+      ...looked,
+      this.stageTable(fates, patch, stage, metadata),
+      ...this.tree(fates, alive, patch, at),
+    );
     this.body.querySelector('tr.shown')?.scrollIntoView({ block: 'nearest' });
   }
 
@@ -84,19 +94,34 @@ export class FateReadout implements Region {
           ? ` ${isAbove(cutoff, value) ? (cutoff.inclusive ? '≥' : '>') : cutoff.inclusive ? '<' : '≤'} ${scoreText(score, cutoff.value, metadata.tokens)}`
           : '';
         const text = `${scoreText(score, value, metadata.tokens)}${against}`;
-        return [element('span', { class: 'score', title: score.title }, element('span', { class: 'dim' }, `${score.title} `), text)];
+        return [
+          element(
+            'span',
+            { class: 'score', title: score.title },
+            element('span', { class: 'dim' }, `${score.title} `),
+            text,
+          ),
+        ];
       });
       const gone = fates.state(index - 1).droppedAt[patch]! >= 0;
       const verdict = gone ? 'gone' : verdictWords(fates, index, patch);
       return element(
         'tr',
-        { class: [index === shown ? 'shown' : '', index > shown ? 'later' : '', gone ? 'gone' : ''].join(' ').trim() || undefined },
+        {
+          class:
+            [index === shown ? 'shown' : '', index > shown ? 'later' : '', gone ? 'gone' : ''].join(' ').trim() ||
+            undefined,
+        },
         element('td', { title: stage.title }, placeName(stage)),
         element('td', {}, ...(scores.length > 0 ? scores : ['–'])),
         element('td', { class: /^(dropped|rescued)/.test(verdict) ? 'strong' : undefined }, verdict),
       );
     });
-    const head = element('tr', {}, ...['stage', 'score against cut-off', 'verdict'].map(text => element('th', { scope: 'col' }, text)));
+    const head = element(
+      'tr',
+      {},
+      ...['stage', 'score against cut-off', 'verdict'].map(text => element('th', { scope: 'col' }, text)),
+    );
     return element('table', { class: 'fate-table' }, element('thead', {}, head), element('tbody', {}, ...rows));
   }
 
@@ -115,7 +140,14 @@ export class FateReadout implements Region {
       line.style.paddingLeft = `${depth * 12}px`;
       return line;
     });
-    return [element('div', { class: 'merge-tree small', 'data-testid': 'merge-tree' }, element('b', {}, 'Merged from'), ...lines)];
+    return [
+      element(
+        'div',
+        { class: 'merge-tree small', 'data-testid': 'merge-tree' },
+        element('b', {}, 'Merged from'),
+        ...lines,
+      ),
+    ];
   }
 
   private drawToken({ focus, metadata, masses, words }: Scene): void {
@@ -125,7 +157,9 @@ export class FateReadout implements Region {
     const chance = token.logprob === undefined ? '' : `probability ${tokenProbability(Math.exp(token.logprob))}. `;
     const raters = metadata.reduction?.stages.filter(stage => stage.raters?.includes(focus.token)) ?? [];
     const rated = raters.length > 0 ? ` Its attention decided at ${raters.map(placeWords).join(', ')}.` : '';
-    const share = masses ? `${probability(masses[0] ?? 0)} of the ${words.subject} went to the image, ${words.layers}.` : '';
+    const share = masses
+      ? `${probability(masses[0] ?? 0)} of the ${words.subject} went to the image, ${words.layers}.`
+      : '';
     this.body.replaceChildren(element('p', { class: 'small' }, `${chance}${share}${rated}`));
   }
 
@@ -148,7 +182,10 @@ export class FateReadout implements Region {
       lines.push(['prefill', `${macs(total.value)} of ${macs(total.full)} (F3), decoder`]);
     }
     const cache = sum(cacheCosts(reduction, metadata));
-    lines.push(['KV cache', `${bytes(cache.value)} of ${bytes(cache.full)}, ${cached.toFixed(1)} visual entries a layer`]);
+    lines.push([
+      'KV cache',
+      `${bytes(cache.value)} of ${bytes(cache.full)}, ${cached.toFixed(1)} visual entries a layer`,
+    ]);
     if (method.budget) {
       const { asked, reached, counted } = method.budget;
       lines.push(['budget', `${count(asked)} asked, ${reached.toFixed(1)} reached, mean ${counted} over layers`]);
@@ -157,7 +194,13 @@ export class FateReadout implements Region {
     const table = element(
       'table',
       { class: 'fate-table' },
-      element('tbody', {}, ...lines.map(([name, text]) => element('tr', {}, element('td', { class: 'dim' }, name), element('td', {}, text)))),
+      element(
+        'tbody',
+        {},
+        ...lines.map(([name, text]) =>
+          element('tr', {}, element('td', { class: 'dim' }, name), element('td', {}, text)),
+        ),
+      ),
     );
     const notes = (method.notes ?? []).map(note => element('p', { class: 'fate-note small' }, note));
     this.body.replaceChildren(table, ...notes);

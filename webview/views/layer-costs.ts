@@ -27,8 +27,8 @@ const rowHeight = 44;
 interface CostRow {
   readonly id: string;
   readonly title: string;
-  /** Totals, means and formula, at the right. */
-  readonly note: string;
+  /** Totals, means and formula, at the right: as many of them, in this order, as there is room for. */
+  readonly notes: readonly string[];
   readonly more: boolean;
   readonly bars: readonly {
     /** Height of the bar, and of a second line across it, as a share of the frame. */
@@ -48,13 +48,15 @@ const formulaChoices = macFormulas.map(formula => ({ value: formula, text: `${fo
 export class LayerCosts {
   readonly element: HTMLElement;
   readonly body = svgElement('svg', { class: 'layer-costs', role: 'img', tabindex: 0, 'data-testid': 'layer-costs' });
+  /** In narrow windows: the chosen layer in words. */
+  private readonly oneLayer = element('dl', { class: 'one-layer-costs small', 'data-testid': 'one-layer-costs' });
   private readonly formula;
   private readonly more: HTMLButtonElement;
   private chosenFormula: MacFormula = 'F3';
   private showsMore = false;
   private scene: Scene | null = null;
   private rows: readonly CostRow[] = [];
-  private rowsKey = '';
+  private rowsFormula: MacFormula | null = null;
 
   constructor() {
     this.formula = dropdown('mac-formula', 'Formula of the multiply-accumulates', value => {
@@ -79,6 +81,7 @@ export class LayerCosts {
         this.more,
       ),
       this.body,
+      this.oneLayer,
     );
   }
 
@@ -87,25 +90,38 @@ export class LayerCosts {
     const { metadata } = scene;
     const { reduction } = metadata;
     if (!reduction) return;
-    const rowsKey = `${this.chosenFormula}`;
-    if (rowsKey !== this.rowsKey) {
-      this.rowsKey = rowsKey;
+    if (this.chosenFormula !== this.rowsFormula) {
+      this.rowsFormula = this.chosenFormula;
       this.rows = costRows(metadata, reduction, this.chosenFormula);
     }
     this.formula.show(formulaChoices, this.chosenFormula);
     this.more.textContent = this.showsMore ? 'Hide positions, attention read, time' : 'Positions, attention read, time';
     this.more.setAttribute('aria-expanded', String(this.showsMore));
-    this.drawRows(scene, this.rows.filter(row => this.showsMore || !row.more));
+    const narrow = scene.layout.mode === 'narrow';
+    const rows = this.rows.filter(row => this.showsMore || !row.more);
+    this.body.classList.toggle('unused', narrow);
+    this.oneLayer.hidden = !narrow;
+    if (narrow) this.drawOneLayer(scene, rows);
+    else this.drawRows(scene, rows);
   }
 
   table(): TableData {
     const columns = [tableColumn('layer', false), ...this.rows.map(row => tableColumn(row.title))];
     const layers = this.rows[0]?.bars.length ?? 0;
     return {
-      caption: this.rows.map(row => `${row.title}: ${row.note}`).join(' · '),
+      caption: this.rows.map(row => `${row.title}: ${row.notes.join(', ')}`).join(' · '),
       columns,
       rows: range(layers).map(layer => [`D${layer}`, ...this.rows.map(row => row.bars[layer]?.told ?? '')]),
     };
+  }
+
+  private drawOneLayer({ focus }: Scene, rows: readonly CostRow[]): void {
+    const { last } = focus.layers;
+    const lines = rows.map(({ title, bars, notes }) => [
+      element('dt', {}, title),
+      element('dd', {}, element('b', {}, `D${last}: ${bars[last]?.told ?? '–'}`), ` · ${notes.join(' · ')}`),
+    ]);
+    this.oneLayer.replaceChildren(...lines.flat());
   }
 
   private again(): void {
@@ -120,7 +136,10 @@ export class LayerCosts {
     const width = pitch >= 76 ? 46 : beside ? pitch - 30 : Math.max(3, pitch - 3);
     const chosen = (layer: number): boolean =>
       focus.tower === 'decoder' && layer >= focus.layers.first && layer <= focus.layers.last;
-    const near = (layer: number): boolean => range(layer - 2, layer + 3).some(other => other !== layer && chosen(other));
+    const inSightAt = (layer: number): boolean => layer >= first && layer < first + inSight;
+    const reach = numberEvery(pitch) - 1;
+    const near = (layer: number): boolean =>
+      range(layer - reach, layer + reach + 1).some(other => other !== layer && chosen(other));
     const svg = select(this.body as SVGElement)
       .attr('width', canvasWidth)
       .attr('height', rows.length * rowHeight);
@@ -128,7 +147,7 @@ export class LayerCosts {
       .selectAll<SVGGElement, CostRow>('g.cost-row')
       .data(rows, row => row.id)
       .join('g')
-      .attr('class', row => `cost-row ${row.id}`)
+      .attr('class', row => `cost-row cost-${row.id}`)
       .attr('transform', (_, i) => `translate(0, ${i * rowHeight})`);
     const text = (name: string, x: number, anchor: string, words: (row: CostRow) => string): void => {
       groups
@@ -142,7 +161,8 @@ export class LayerCosts {
         .text(words);
     };
     text('title', gutter, 'start', row => row.title);
-    text('total', gutter + (inSight - 1) * pitch + Math.max(width, pitch - 4), 'end', row => row.note);
+    const end = gutter + (inSight - 1) * pitch + Math.max(width, pitch - 4);
+    text('total', end, 'end', row => fitting(row, end - gutter));
     const cells = groups
       .selectAll<SVGGElement, CostRow['bars'][number]>('g.cost')
       .data(row => row.bars.slice(first, first + inSight))
@@ -161,8 +181,16 @@ export class LayerCosts {
         .attr('y', bar => barHeight * (1 - size(bar)))
         .attr('height', bar => barHeight * size(bar));
     };
-    rect('frame', () => 1, () => true);
-    rect('value', bar => Math.min(1, Math.max(0, bar.share)), () => true);
+    rect(
+      'frame',
+      () => 1,
+      () => true,
+    );
+    rect(
+      'value',
+      bar => Math.min(1, Math.max(0, bar.share)),
+      () => true,
+    );
     cells
       .selectAll<SVGLineElement, Bar>('line.second')
       .data(bar => (bar.line === undefined ? [] : [bar]))
@@ -172,20 +200,34 @@ export class LayerCosts {
       .attr('x2', width)
       .attr('y1', bar => barHeight * (1 - bar.line!))
       .attr('y2', bar => barHeight * (1 - bar.line!));
-    cells
-      .selectAll<SVGTextElement, Bar>('text.number')
-      .data((bar, i) => (beside || chosen(first + i) || (i % numberEvery(pitch) === 0 && !near(first + i)) ? [bar] : []))
+    const written = (layer: number): boolean =>
+      beside || chosen(layer) || ((layer - first) % numberEvery(pitch) === 0 && !near(layer));
+    groups
+      .selectAll<SVGTextElement, readonly [number, Bar]>('text.number')
+      .data(row =>
+        row.bars.flatMap((bar, layer) => (inSightAt(layer) && written(layer) ? [[layer, bar] as const] : [])),
+      )
       .join('text')
-      .attr('class', bar => `number${bar.strong ? ' strong' : ''}`)
-      .attr('x', beside ? width + 4 : 0)
-      .attr('y', beside ? barHeight - 1 : barHeight - 6)
-      .text(bar => bar.text);
-    this.body.setAttribute('aria-label', rows.map(row => `${row.title}: ${row.note}`).join('; '));
+      .attr('class', ([, bar]) => `number${bar.strong ? ' strong' : ''}`)
+      .classed('chosen', ([layer]) => chosen(layer))
+      .attr('x', ([layer]) => gutter + (layer - first) * pitch + (beside ? width + 4 : 1))
+      .attr('y', 16 + (beside ? barHeight - 1 : barHeight - 7))
+      .text(([, bar]) => bar.text)
+      .raise();
+    this.body.setAttribute('aria-label', rows.map(row => `${row.title}: ${row.notes.join(' · ')}`).join('; '));
   }
 }
 
+/** @param room CSS pixels for title and notes */
+function fitting({ title, notes }: CostRow, room: number): string {
+  const characters = room / 6.2 - title.length - 3;
+  let shown = notes.length;
+  while (shown > 1 && notes.slice(0, shown).join(' · ').length > characters) shown--;
+  return notes.slice(0, shown).join(' · ');
+}
+
 /** Where bars are too close for their numbers, every how many layers one is written over them. */
-const numberEvery = (pitch: number): number => Math.max(1, Math.ceil(34 / pitch));
+const numberEvery = (pitch: number): number => Math.max(1, Math.ceil(40 / pitch));
 
 function costRows(metadata: RunMetadata, reduction: TokenReduction, formula: MacFormula): readonly CostRow[] {
   return [
@@ -202,8 +244,12 @@ function tokenRow({ layers, visualTokens }: TokenReduction): CostRow {
   const share = (tokens: number): number => tokens / Math.max(1, visualTokens);
   return {
     id: 'tokens',
-    title: 'visual tokens entering (bar) and leaving (line)',
-    note: `E_in ${meanEntering(layers).toFixed(1)} · E_out ${meanLeaving(layers).toFixed(1)} · full model and frame ${count(visualTokens)}`,
+    title: 'visual tokens entering (bar), leaving (line)',
+    notes: [
+      `E_in ${meanEntering(layers).toFixed(1)}`,
+      `E_out ${meanLeaving(layers).toFixed(1)}`,
+      `full model and frame ${count(visualTokens)}`,
+    ],
     more: false,
     bars: layers.map(({ entering, leaving }) => ({
       share: share(entering),
@@ -234,7 +280,7 @@ function macRow(metadata: RunMetadata, reduction: TokenReduction, formula: MacFo
     return {
       id,
       title: 'prefill MACs',
-      note: 'not known: the run does not say the width of its MLP',
+      notes: ['not known: the run does not say the width of its MLP'],
       more: false,
       bars: [],
     };
@@ -243,11 +289,11 @@ function macRow(metadata: RunMetadata, reduction: TokenReduction, formula: MacFo
   const decode = sum(decodeCosts(reduction, formula, size));
   const unit = macUnit(Math.max(...prefill.map(({ full }) => full)));
   const steps = reduction.decodeSteps;
-  const decoded = steps > 0 ? ` · decode, ${count(steps)} steps: ${macs(decode.value)} of ${macs(decode.full)}` : '';
+  const decoded = steps > 0 ? [`decode, ${count(steps)} steps: ${macs(decode.value)} of ${macs(decode.full)}`] : [];
   return {
     id,
     title: `prefill ${unit.name}, ${formula}`,
-    note: `total ${macs(total.value)} of ${macs(total.full)}${against(total)}${decoded} · frame: full model`,
+    notes: [`total ${macs(total.value)} of ${macs(total.full)}${against(total)}`, ...decoded, 'frame: full model'],
     more: false,
     bars: costBars(prefill, unit.size),
   };
@@ -261,7 +307,7 @@ function cacheRow(metadata: RunMetadata, reduction: TokenReduction): CostRow {
   return {
     id: 'cache',
     title: `KV cache ${unit.name}, ${dtype}, as allocated`,
-    note: `total ${bytes(total.value)} of ${bytes(total.full)}${against(total)} · frame: full model`,
+    notes: [`total ${bytes(total.value)} of ${bytes(total.full)}${against(total)}`, 'frame: full model'],
     more: false,
     bars: costBars(costs, unit.size),
   };
@@ -274,10 +320,11 @@ function positionRow({ layers, decodePositions }: TokenReduction): CostRow {
     `key ${count(layer.lastKeyPosition)}, query ${layer.queryPosition === undefined ? '–' : count(layer.queryPosition)}`;
   return {
     id: 'positions',
-    title: 'position of the last key (bar) and of the first decode query (line), number: skew',
-    note:
-      (skewed > 0 ? `skewed in ${count(skewed)} of ${count(layers.length)} layers` : 'no skew') +
-      (decodePositions === 'cache-length' ? ' · decode counts from the layer’s cache' : ' · decode goes on counting'),
+    title: 'last key’s position (bar), first decode query’s (line), skew',
+    notes: [
+      skewed > 0 ? `skewed in ${count(skewed)} of ${count(layers.length)} layers` : 'no skew',
+      decodePositions === 'cache-length' ? 'decode counts from the layer’s cache' : 'decode goes on counting',
+    ],
     more: true,
     bars: layers.map(layer => {
       const skew = positionSkew(layer);
@@ -297,7 +344,7 @@ function readRow({ layers }: TokenReduction): CostRow {
   return {
     id: 'read',
     title: 'attention map read by the method (hatched)',
-    note: `${count(read)} of ${count(layers.length)} layers: there a fused attention kernel could not have been used`,
+    notes: [`${count(read)} of ${count(layers.length)} layers`, 'no fused attention kernel there'],
     more: true,
     bars: layers.map(({ attentionRead }) => ({
       share: attentionRead ? 1 : 0,
@@ -313,8 +360,8 @@ function timeRow({ layers }: TokenReduction): CostRow {
   const total = layers.reduce((all, { prefillMs }) => all + prefillMs, 0);
   return {
     id: 'time',
-    title: 'prefill ms, wall clock, with the recording of this trace',
-    note: `total ${duration(total)} · frame: the slowest layer`,
+    title: 'prefill ms, wall clock, this trace’s recording included',
+    notes: [`total ${duration(total)}`, 'frame: the slowest layer'],
     more: true,
     bars: layers.map(({ prefillMs }) => ({
       share: prefillMs / largest,

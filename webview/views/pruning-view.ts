@@ -65,7 +65,12 @@ class PruningView implements Region {
   draw(scene: Scene): void {
     const { method } = scene.metadata;
     const narrow = scene.layout.mode === 'narrow';
-    setText(this.method, [`${method.title ?? method.name}${method.variant ? `, ${method.variant}` : ''}`, ...(method.notes ?? [])].join(' · '));
+    setText(
+      this.method,
+      [`${method.title ?? method.name}${method.variant ? `, ${method.variant}` : ''}`, ...(method.notes ?? [])].join(
+        ' · ',
+      ),
+    );
     this.method.title = this.method.textContent;
     this.flow.element.hidden = narrow;
     this.stages.element.hidden = !narrow;

@@ -108,11 +108,12 @@ export class TokenFlow {
     const scale = fullHeight / tallest;
     const tile = columns.pitch >= 70 ? 48 : Math.max(3, Math.round(columns.pitch * 0.6));
     const most = Math.max(1, ...this.flow.map(({ dropped }) => dropped));
-    const leavingScale = Math.min(scale, Math.max(10, columns.pitch - 24) / most);
+    const leavingScale = Math.min(scale, Math.max(8, columns.pitch - tile - 10) / most);
     const deepest = Math.max(...this.flow.slice(1).map(step => flowTotal(step.entering))) * scale;
     const end = top + Math.max(deepest + 24, 96);
     const pieces: Piece[] = [];
     const labels: Label[] = [];
+    const stretches: Record<Kind, Stretch[]> = { key: [], single: [], merged: [] };
 
     if (columns.first === 0) this.addSource(source, scale, gutter, end, pieces, labels);
     steps.forEach((step, i) => {
@@ -122,18 +123,30 @@ export class TokenFlow {
       if (changes && step.dropped > 0) {
         const wide = Math.max(2, step.dropped * leavingScale);
         const [upper, lower] = [flowTotal(step.leaving) * scale, flowTotal(step.entering) * scale];
-        pieces.push({ key: `leaving ${step.layer}`, kind: 'leaving', path: falling(x + tile, upper, lower, wide, end) });
+        pieces.push({
+          key: `leaving ${step.layer}`,
+          kind: 'leaving',
+          path: falling(x + tile, upper, lower, wide, end),
+        });
       }
-      bands(step, scale, x, changes ? x + tile : next, next, pieces);
+      addStretches(step, scale, x, changes ? x + tile : next, next, stretches);
       const before = steps[i - 1];
       const total = flowTotal(step.entering);
       const room = columns.pitch >= 34;
       if ((!before || flowTotal(before.entering) !== total) && room)
-        labels.push({ key: `n${step.layer}`, x: x + 2, y: top + total * scale + 12, text: count(total), kind: 'count' });
+        labels.push({
+          key: `n${step.layer}`,
+          x: x + 2,
+          y: top + total * scale + 12,
+          text: count(total),
+          kind: 'count',
+        });
       if (changes) addChange(step, x + Math.min(tile + 4, columns.pitch - 2), end + 12, columns.pitch, labels);
     });
+    for (const kind of kinds) pieces.push({ key: kind, kind, path: bandPaths(stretches[kind]) });
     const last = this.flow.at(-1)!;
-    this.drawParts(scene, pieces, labels, end + labelRoom);
+    const height = this.flow.slice(1).some(({ stages }) => stages.length > 0) ? end + labelRoom : 0;
+    this.drawParts(scene, pieces, labels, Math.max(height, top + fullHeight + 16));
     this.describe(reduction.stages.length, source, last, leavingScale < scale, scene);
   }
 
@@ -158,7 +171,11 @@ export class TokenFlow {
     for (const [kind, patches, tokens] of rows) {
       const [from, into] = [patches * scale, tokens * scale];
       if (patches > 0) {
-        bar.push({ key: `source ${kind}`, kind, path: `M0 ${y}h${sourceWidth}v${Math.max(0.5, from - 1)}h${-sourceWidth}z` });
+        bar.push({
+          key: `source ${kind}`,
+          kind,
+          path: `M0 ${y}h${sourceWidth}v${Math.max(0.5, from - 1)}h${-sourceWidth}z`,
+        });
         bar.push({ key: `in ${kind}`, kind, path: ribbon(sourceWidth, gutter, y, from, yTo, into) });
       }
       y += from;
@@ -172,7 +189,13 @@ export class TokenFlow {
     pieces.push(...bar);
     labels.push({ key: 'patches', x: 0, y: y + 12, text: count(flowTotal(source.entering)), kind: 'count' });
     if (source.stages.length > 0 && source.dropped > 0)
-      labels.push({ key: 'source dropped', x: 0, y: Math.max(y + 24, end), text: `\u2212${count(source.dropped)}`, kind: 'change' });
+      labels.push({
+        key: 'source dropped',
+        x: 0,
+        y: Math.max(y + 24, end),
+        text: `\u2212${count(source.dropped)}`,
+        kind: 'change',
+      });
   }
 
   /** How many patches enter the decoder alone, and how many as part of a group. */
@@ -201,7 +224,7 @@ export class TokenFlow {
       .attr('y', label => label.y)
       .text(label => label.text);
     this.chosen.setAttribute('y1', '0');
-    this.chosen.setAttribute('y2', String(height - labelRoom));
+    this.chosen.setAttribute('y2', String(Math.min(height - labelRoom, 130)));
   }
 
   private describe(stages: number, source: FlowStep, last: FlowStep, narrowed: boolean, { metadata }: Scene): void {
@@ -212,11 +235,11 @@ export class TokenFlow {
     setText(
       this.note,
       `height is tokens, one scale · ${patches} patches${into} → ${survivors} survivors` +
-        (narrowed ? ' · leaving streams narrower, among themselves to scale' : ''),
+        (narrowed ? ' · leaving streams on a scale of their own' : ''),
     );
-    this.note.title = `${stages} stages; mean entering ${meanEntering(reduction.layers).toFixed(1)}, leaving ${meanLeaving(reduction.layers).toFixed(1)}`;
+    this.note.title = `${this.note.textContent} · ${stages} stages; mean entering ${meanEntering(reduction.layers).toFixed(1)}, leaving ${meanLeaving(reduction.layers).toFixed(1)}`;
     const seen = kinds.filter(kind => this.flow.some(step => step.entering[kind] + step.leaving[kind] > 0));
-    const keys: D3Selection<HTMLSpanElement, Kind, HTMLElement, unknown> = select(this.keys as HTMLElement)
+    const keys: D3Selection<HTMLSpanElement, Kind, HTMLElement, unknown> = select(this.keys)
       .selectAll<HTMLSpanElement, Kind>('.key-entry')
       .data(seen, kind => kind)
       .join(enter => enter.append(kind => keyEntry(kind)));
@@ -228,11 +251,14 @@ export class TokenFlow {
     const { columns, gutter } = layout;
     if (!at) return undefined;
     const { tower, layer } = at.place;
-    if (tower === 'vision' || (tower === 'decoder' && layer < 0)) return columns.first === 0 ? gutter / 2 + 4 : undefined;
+    if (tower === 'vision' || (tower === 'decoder' && layer < 0))
+      return columns.first === 0 ? gutter / 2 + 4 : undefined;
     const column = layer - columns.first;
     if (column < 0 || column >= columns.count) return undefined;
     const tile = columns.pitch >= 70 ? 48 : Math.max(3, Math.round(columns.pitch * 0.6));
-    return gutter + column * columns.pitch + (tower === 'cache' ? tile / 2 : tile + Math.min(14, (columns.pitch - tile) / 2));
+    return (
+      gutter + column * columns.pitch + (tower === 'cache' ? tile / 2 : tile + Math.min(14, (columns.pitch - tile) / 2))
+    );
   }
 
   private listen(): void {
@@ -286,19 +312,55 @@ function falling(x: number, upper: number, lower: number, width: number, end: nu
   );
 }
 
-function bands(step: FlowStep, scale: number, x: number, bend: number, next: number, pieces: Piece[]): void {
+/** One stretch of a band: from (x0, y0, height h0) to (x1, y1, height h1), straight or bent. */
+interface Stretch {
+  readonly x0: number;
+  readonly x1: number;
+  readonly from: readonly [y: number, height: number];
+  readonly to: readonly [y: number, height: number];
+}
+
+/** The bands of a step, each as one stretch up to where tokens leave and one from there on. */
+function addStretches(
+  step: FlowStep,
+  scale: number,
+  x: number,
+  bend: number,
+  next: number,
+  into: Readonly<Record<Kind, Stretch[]>>,
+): void {
   let [from, to] = [top, top];
   for (const kind of kinds) {
     const [h0, h1] = [step.entering[kind] * scale, step.leaving[kind] * scale];
-    if (h0 > 0) {
-      const height = Math.max(0.5, h0 - 1);
-      pieces.push({ key: `${kind} ${step.layer}`, kind, path: `M${x} ${from}H${bend}V${from + height}H${x}Z` });
-    }
-    if (bend < next && (h0 > 0 || h1 > 0))
-      pieces.push({ key: `${kind} after ${step.layer}`, kind, path: ribbon(bend, next, from, h0, to, h1) });
+    into[kind].push({ x0: x, x1: bend, from: [from, h0], to: [from, h0] });
+    if (bend < next) into[kind].push({ x0: bend, x1: next, from: [from, h0], to: [to, h1] });
     from += h0;
     to += h1;
   }
+}
+
+/** Runs of stretches that have a height, each as one outline. */
+function bandPaths(stretches: readonly Stretch[]): string {
+  const runs: Stretch[][] = [];
+  let open = false;
+  for (const stretch of stretches) {
+    const empty = stretch.from[1] === 0 && stretch.to[1] === 0;
+    if (!empty && open) runs.at(-1)!.push(stretch);
+    else if (!empty) runs.push([stretch]);
+    open = !empty;
+  }
+  return runs.map(outline).join('');
+}
+
+function outline(run: readonly Stretch[]): string {
+  const bottom = ([y, height]: Stretch['from']): number => y + Math.max(0.5, height - 1);
+  const edge = (x0: number, y0: number, x1: number, y1: number): string =>
+    y0 === y1 ? `H${x1}` : `C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`;
+  const first = run[0]!;
+  const last = run.at(-1)!;
+  const there = run.map(({ x0, x1, from, to }) => edge(x0, from[0], x1, to[0]));
+  const back = [...run].reverse().map(({ x0, x1, from, to }) => edge(x1, bottom(to), x0, bottom(from)));
+  return `M${first.x0} ${first.from[0]}${there.join('')}V${bottom(last.to)}${back.join('')}Z`;
 }
 
 function addChange(step: FlowStep, x: number, y: number, pitch: number, labels: Label[]): void {
