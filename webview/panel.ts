@@ -92,10 +92,11 @@ export class Panel {
       canRun,
     };
     const tables = new ChartTables();
-    const shown = new ShownView(new Map(opened.map(view => [view.id, view.open(context, tables)])));
+    // Charts register in the order of the page.
     const runBar = new RunBar(context, views);
     const strip = new TokenStrip(context, tables, view => shown.of(view).strip);
     const picture = new Picture(context, tables, view => shown.of(view).overlay);
+    const shown = new ShownView(new Map(opened.map(view => [view.id, view.open(context, tables)])));
     const axis = new DepthAxis(context, tables, view => shown.of(view).tiles);
     const announcer = new Announcer(text => {
       host.post({ type: 'status', text });

@@ -41,7 +41,12 @@ export class DepthAxis implements Region {
     this.strip.append(this.rule, this.visionCaption, this.decoderCaption, this.maximumCaption);
     this.element = element('section', { class: 'axis', 'aria-label': 'Depth' }, this.strip);
     this.listen();
-    tables.add(this.element, this.strip, () => this.table(), () => facesOf(context.selection.get().view).figure);
+    tables.add(
+      this.element,
+      this.strip,
+      () => this.table(),
+      () => facesOf(context.selection.get().view).figure,
+    );
   }
 
   draw(scene: Scene): void {

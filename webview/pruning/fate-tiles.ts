@@ -1,6 +1,6 @@
 import { lastStageBefore, meanEntering } from '../../trace/fates.ts';
 import { tableColumn, type TableData } from '../charts.ts';
-import { context2d } from '../element.ts';
+import { fitCanvas } from '../element.ts';
 import type { LayerTile, LayerTiles } from '../faces.ts';
 import { count } from '../format.ts';
 import type { ShownPicture } from '../image/shown-picture.ts';
@@ -36,11 +36,8 @@ export class FateTiles implements LayerTiles {
     const { grid } = metadata.visual;
     const scale = tile.size / Math.max(grid.rows, grid.columns);
     const [width, height] = [Math.round(grid.columns * scale), Math.round(grid.rows * scale)];
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.max(1, Math.round(width * ratio));
-    canvas.height = Math.max(1, Math.round(height * ratio));
-    const context = context2d(canvas);
-    context.scale(ratio, ratio);
+    const context = fitCanvas(canvas, Math.max(1, width), Math.max(1, height));
+    context.clearRect(0, 0, width, height);
     const shrink = scale / geometry.patch;
     const { picture } = geometry;
     if (this.picture.drawable)
