@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { Analysis, trusted } from './analysis/analysis.ts';
 import { RunFolder } from './analysis/run-folder.ts';
 import { TraceEditors } from './editor/trace-editors.ts';
+import { evaluatedQuestion } from './evaluation/evaluated-question.ts';
 import { registerHover } from './hover/register.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
@@ -28,6 +29,12 @@ export function activate(context: vscode.ExtensionContext): void {
     extensionUri,
     log,
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
+    askQuestion: (evaluation, question, condition) => {
+      const asked = evaluatedQuestion(evaluation, question, condition);
+      return asked
+        ? analysis.analyzeImage(vscode.Uri.file(asked.imagePath), asked.question, asked.method)
+        : Promise.resolve();
+    },
   });
   const runs = new RunFolder(context, log);
   const runIndex = new LazyRunIndex(() => runPlaces(runs, context), log);
@@ -50,6 +57,10 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.analyzeImage', (image, selection) =>
       analysis.analyzeImage(image, selection),
     ),
+    vscode.commands.registerCommand('fovea.evaluate', async (set: unknown) => {
+      const { evaluateQuestionSet } = await import('./evaluation/evaluate-command.ts');
+      await evaluateQuestionSet({ context, log, pipeline, runs, bundledModel, openTrace }, set);
+    }),
     vscode.commands.registerCommand('fovea.askAgain', trace => analysis.askAgain(trace)),
     vscode.commands.registerCommand('fovea.openTrace', async (named: unknown) => {
       const { pickTrace } = await import('./editor/pick-trace.ts');

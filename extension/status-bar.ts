@@ -12,10 +12,7 @@ export function showPipelineStatus(pipeline: PipelineClient): vscode.Disposable 
   item.command = 'fovea.showLog';
   const update = (): void => {
     const { state } = pipeline;
-    const running = state.kind === 'running';
-    item.text = running
-      ? `$(sync~spin) ${vscode.l10n.t('Fovea: {0}', stageWord(state.progress))}`
-      : `$(eye) ${vscode.l10n.t('Fovea: idle')}`;
+    item.text = wordOf(state);
     item.tooltip = tooltip(state);
     item.accessibilityInformation = { label: item.text.replace(/^\$\(.*?\) /, '') };
   };
@@ -46,10 +43,23 @@ export function showPanelStatus(editors: TraceEditors): vscode.Disposable {
   return vscode.Disposable.from(item, editors.onDidChangeActive(update));
 }
 
+function wordOf(state: PipelineState): string {
+  switch (state.kind) {
+    case 'running':
+      return `$(sync~spin) ${vscode.l10n.t('Fovea: {0}', stageWord(state.progress))}`;
+    case 'evaluating':
+      return `$(sync~spin) ${vscode.l10n.t('Fovea: evaluation {0}/{1}', state.progress.done, state.progress.total)}`;
+    case 'idle':
+    case 'stopped':
+      return `$(eye) ${vscode.l10n.t('Fovea: idle')}`;
+  }
+}
+
 function tooltip(state: PipelineState): string {
   const settings = new Settings();
-  const modelFolder = state.kind === 'running' ? state.request.modelFolder : settings.modelFolder;
-  const device = state.kind === 'running' ? state.request.device : settings.device;
+  const request = state.kind === 'running' || state.kind === 'evaluating' ? state.request : undefined;
+  const modelFolder = request ? request.modelFolder : settings.modelFolder;
+  const device = request?.device ?? settings.device;
   const model = modelFolder === undefined ? vscode.l10n.t('the bundled model') : path.basename(modelFolder);
   const lines = [vscode.l10n.t('Model: {0}', model), vscode.l10n.t('Device: {0}', device), processLine(state)];
   return [...lines, vscode.l10n.t('Click to show the log.')].join('\n');
@@ -60,6 +70,7 @@ function processLine(state: PipelineState): string {
     case 'stopped':
       return vscode.l10n.t('The pipeline is not running; the next analysis starts it.');
     case 'running':
+    case 'evaluating':
       return vscode.l10n.t('The pipeline is working.');
     case 'idle': {
       if (!state.status) return vscode.l10n.t('The pipeline is ready.');

@@ -161,6 +161,19 @@ export const reportRequest = new RequestType<ReportRequest, ReportResult, Pipeli
 export const evaluateRequest = new RequestType<EvaluateRequest, EvaluateResult, PipelineError>('fovea/evaluate');
 export const evaluationProgress = new ProgressType<EvaluationProgress>();
 export const answerRequest = new RequestType<AnswerRequest, EvaluationOutcome, PipelineError>('fovea/answer');
+export interface MethodSummary {
+  readonly name: string;
+  readonly title: string;
+  /** One sentence for a list. */
+  readonly summary: string;
+  /** The first one is the default. */
+  readonly variants: readonly ('code' | 'paper')[];
+  /** By which mean over layers a budget is counted; absent where none can be asked for. */
+  readonly budget?: 'entering' | 'leaving';
+}
+
+/** The token methods that can be asked for. */
+export const methodsRequest = new RequestType0<readonly MethodSummary[], PipelineError>('fovea/methods');
 export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
 /** Forgets the loaded model and gives its memory back. */
 export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');

@@ -30,6 +30,7 @@ import {
   type EvaluationProgress,
   evaluationProgress,
   logNotification,
+  methodsRequest,
   type PipelineError,
   type PipelineStatus,
   releaseRequest,
@@ -176,6 +177,15 @@ function serve(): void {
   connection.onRequest(reportRequest, answering(report));
   connection.onRequest(evaluateRequest, answering(evaluation));
   connection.onRequest(answerRequest, answering(answer));
+  connection.onRequest(methodsRequest, () =>
+    methods.map(({ name, title, summary, variants, budget }) => ({
+      name,
+      title,
+      summary,
+      variants,
+      ...(budget && { budget }),
+    })),
+  );
   connection.onRequest(statusRequest, status);
   connection.onRequest(
     releaseRequest,

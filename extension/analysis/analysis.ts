@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { MethodRequest } from '../../native/rpc.ts';
 import { background } from '../background.ts';
 import { isImageFile } from '../image-files.ts';
 import { showFailure, type Remedy } from './failure-notice.ts';
@@ -33,9 +34,10 @@ export class Analysis {
   /**
    * @param image asked for when missing, e.g. from the command palette
    * @param question a text when called by other code; the Explorer passes its whole selection here instead
+   * @param method all visual tokens run without one
    * @returns the finished traces
    */
-  async analyzeImage(image?: unknown, question?: unknown): Promise<vscode.Uri[]> {
+  async analyzeImage(image?: unknown, question?: unknown, method?: MethodRequest): Promise<vscode.Uri[]> {
     if (!trusted()) return [];
     const images = await this.imagesFrom(image, question);
     const first = images[0];
@@ -43,7 +45,7 @@ export class Analysis {
     const name = images.length === 1 ? path.basename(first.fsPath) : vscode.l10n.t('{0} images', images.length);
     const asked =
       typeof question === 'string' && question.trim() !== '' ? question.trim() : await this.questions.ask(name);
-    return asked === undefined ? [] : this.analyzeAll(images, asked);
+    return asked === undefined ? [] : this.analyzeAll(images, asked, method);
   }
 
   /** Asks another question about the image of a trace, or of the last run. */
@@ -71,10 +73,14 @@ export class Analysis {
     return onDisk(images.length > 1 ? images : [image]);
   }
 
-  private async analyzeAll(images: readonly vscode.Uri[], question: string): Promise<vscode.Uri[]> {
+  private async analyzeAll(
+    images: readonly vscode.Uri[],
+    question: string,
+    method: MethodRequest | undefined,
+  ): Promise<vscode.Uri[]> {
     const traces: vscode.Uri[] = [];
     for (const image of images) {
-      const trace = await this.analyzeOne(image, question);
+      const trace = await this.analyzeOne(image, question, method);
       if (!trace) break;
       traces.push(trace);
     }
@@ -82,13 +88,17 @@ export class Analysis {
   }
 
   /** @returns undefined when the run failed or was cancelled; the user has been told */
-  private async analyzeOne(image: vscode.Uri, question: string): Promise<vscode.Uri | undefined> {
+  private async analyzeOne(
+    image: vscode.Uri,
+    question: string,
+    method: MethodRequest | undefined,
+  ): Promise<vscode.Uri | undefined> {
     const { context, log, openTrace } = this.services;
     const run: LastRun = { image: image.toString(), question };
     await context.workspaceState.update(lastRunKey, run);
     log.info(`Analyzing ${image.fsPath}: ${question}`);
     try {
-      const outcome = await runAnalysis(this.services, image, question);
+      const outcome = await runAnalysis(this.services, image, question, method);
       if (outcome.kind === 'finished') {
         const { tracePath, answer, ms } = outcome.result;
         log.info(`Answer after ${Math.round(ms.total)} ms: ${answer} (${tracePath})`);
@@ -100,7 +110,7 @@ export class Analysis {
       if (outcome.result) background(this.offerPartial(vscode.Uri.file(outcome.result.tracePath)), log);
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
-      background(this.offerRemedies(error, image, question), log);
+      background(this.offerRemedies(error, image, question, method), log);
     }
     return undefined;
   }
@@ -111,15 +121,25 @@ export class Analysis {
     if ((await vscode.window.showInformationMessage(message, open)) === open) await this.services.openTrace(trace);
   }
 
-  private async offerRemedies(error: unknown, image: vscode.Uri, question: string): Promise<void> {
+  private async offerRemedies(
+    error: unknown,
+    image: vscode.Uri,
+    question: string,
+    method: MethodRequest | undefined,
+  ): Promise<void> {
     const remedy = await showFailure(error);
-    if (remedy !== undefined) await this.apply(remedy, image, question);
+    if (remedy !== undefined) await this.apply(remedy, image, question, method);
   }
 
-  private async apply(remedy: Remedy, image: vscode.Uri, question: string): Promise<void> {
+  private async apply(
+    remedy: Remedy,
+    image: vscode.Uri,
+    question: string,
+    method: MethodRequest | undefined,
+  ): Promise<void> {
     switch (remedy) {
       case 'tryAgain':
-        await this.analyzeImage(image, question);
+        await this.analyzeImage(image, question, method);
         break;
       case 'askAgain':
         await this.analyzeImage(image);

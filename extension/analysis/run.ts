@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { MethodRequest } from '../../native/rpc.ts';
 import type { AnalyzeOutcome, PipelineClient } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
 import { fractionDone } from './progress.ts';
@@ -16,7 +17,12 @@ export interface RunServices {
  * Runs the model on one image with a cancellable progress notification.
  * @throws PipelineFailure, and errors of the file system
  */
-export async function runAnalysis(services: RunServices, image: vscode.Uri, question: string): Promise<AnalyzeOutcome> {
+export async function runAnalysis(
+  services: RunServices,
+  image: vscode.Uri,
+  question: string,
+  method?: MethodRequest,
+): Promise<AnalyzeOutcome> {
   const settings = new Settings(image);
   const file = await services.runs.reserve(image);
   try {
@@ -40,6 +46,7 @@ export async function runAnalysis(services: RunServices, image: vscode.Uri, ques
             tracePath: file.trace.fsPath,
             maxNewTokens: settings.maxNewTokens,
             sampling: settings.sampling,
+            ...(method && { method }),
             device: settings.device,
             threads: settings.threads,
           };

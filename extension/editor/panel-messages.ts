@@ -18,6 +18,10 @@ export function parseToHost(value: unknown): ToHost | undefined {
       const command = value['command'];
       return isCommand(command) ? { type: 'command', command } : undefined;
     }
+    case 'askQuestion': {
+      const { question, condition } = value;
+      return isIndex(question) && isIndex(condition) ? { type: 'askQuestion', question, condition } : undefined;
+    }
     case 'status': {
       const text = value['text'];
       return typeof text === 'string' ? { type: 'status', text: text.slice(0, longestText) } : undefined;

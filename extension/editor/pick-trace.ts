@@ -1,7 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { traceExtension } from '../../trace/schema.ts';
-import { openTrace } from './trace-document.ts';
+import { openTrace, traceKindOf } from './trace-document.ts';
 
 const mostTraces = 50;
 
@@ -65,11 +65,25 @@ async function describe(trace: vscode.Uri, modified: number): Promise<TraceItem>
   // Elsewhere the whole file would be fetched for one line.
   if (trace.scheme !== 'file') return { label, description, trace };
   try {
-    const reader = await openTrace(trace);
-    const { prompt, answer } = reader.metadata;
-    await reader.close();
-    return { label, description, detail: `${prompt.question} → ${answer}`, trace };
+    const detail = (await traceKindOf(trace)) === 'evaluation' ? await evaluationLine(trace) : await runLine(trace);
+    return { label, description, detail, trace };
   } catch {
     return { label, description, detail: vscode.l10n.t('cannot be read'), trace };
   }
+}
+
+async function runLine(trace: vscode.Uri): Promise<string> {
+  const reader = await openTrace(trace);
+  const { prompt, answer } = reader.metadata;
+  await reader.close();
+  return `${prompt.question} → ${answer}`;
+}
+
+async function evaluationLine(trace: vscode.Uri): Promise<string> {
+  const { openEvaluationFile } = await import('../../trace/file.ts');
+  const reader = await openEvaluationFile(trace.fsPath);
+  const { set, questions, conditions } = reader.metadata;
+  await reader.close();
+  const methods = new Set(conditions.map(({ title }) => title)).size;
+  return vscode.l10n.t('Evaluation: {0}, {1} questions, {2} methods', set.name, questions, methods);
 }

@@ -1,11 +1,15 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
+import type { TraceKind } from '../../trace/kind.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { background } from '../background.ts';
 import { traceProblem, type TraceProblem } from './trace-problem.ts';
 
 export type TraceContent =
+  /** A run of a model on an image. */
   | { readonly kind: 'open'; readonly reader: TraceReader }
+  | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }
   | { readonly kind: 'unreadable'; readonly problem: TraceProblem };
 
 /** Several events come for one write; the file is read when they pause. */
@@ -95,6 +99,30 @@ export async function openTrace(uri: vscode.Uri): Promise<TraceReader> {
   return TraceReader.open(await openBytes(uri));
 }
 
+/** @throws TraceError, errors of the file system */
+export async function traceKindOf(uri: vscode.Uri): Promise<TraceKind> {
+  if (uri.scheme === 'file') return (await import('../../trace/file.ts')).traceFileKind(uri.fsPath);
+  const [{ readTraceKind }, { openBytes }] = await Promise.all([
+    import('../../trace/kind.ts'),
+    import('./byte-source.ts'),
+  ]);
+  return readTraceKind(await openBytes(uri));
+}
+
+/** All of an evaluation wherever it lies. @throws TraceError, errors of the file system */
+async function readEvaluation(uri: vscode.Uri): Promise<Evaluation> {
+  const [{ EvaluationReader }, { openBytes }] = await Promise.all([
+    import('../../trace/evaluation/reader.ts'),
+    import('./byte-source.ts'),
+  ]);
+  const reader = await EvaluationReader.open(await openBytes(uri));
+  try {
+    return await reader.evaluation();
+  } finally {
+    await reader.close();
+  }
+}
+
 async function versionOf(uri: vscode.Uri): Promise<string> {
   try {
     const { mtime, ctime, size } = await vscode.workspace.fs.stat(uri);
@@ -106,6 +134,7 @@ async function versionOf(uri: vscode.Uri): Promise<string> {
 
 async function read(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceContent> {
   try {
+    if ((await traceKindOf(uri)) === 'evaluation') return { kind: 'evaluation', evaluation: await readEvaluation(uri) };
     return { kind: 'open', reader: await openTrace(uri) };
   } catch (error) {
     log.warn(`${uri.toString(true)}: ${error instanceof Error ? error.message : String(error)}`);

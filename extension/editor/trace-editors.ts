@@ -34,7 +34,8 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
    */
   imageOf(trace?: vscode.Uri): vscode.Uri | 'unknown' | undefined {
     const content = this.document(trace)?.content;
-    if (!content) return undefined;
+    // An evaluation has many images.
+    if (!content || content.kind === 'evaluation') return undefined;
     const path = content.kind === 'open' ? imagePathOf(content.reader.metadata) : undefined;
     return path === undefined ? 'unknown' : vscode.Uri.file(path);
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import type { PanelCommand, ToHost, ToPanel } from '../../webview/messages.ts';
 import { background } from '../background.ts';
 import { panelHtml } from './panel-html.ts';
@@ -12,6 +13,8 @@ export interface PanelServices {
   readonly extensionUri: vscode.Uri;
   readonly log: vscode.LogOutputChannel;
   readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
+  /** Runs a question of an evaluation under one of its conditions; both are indices that the panel sent. */
+  readonly askQuestion: (evaluation: Evaluation, question: number, condition: number) => Thenable<unknown>;
   /** Called when this panel's line for the status bar changes. */
   readonly statusChanged: () => void;
   /** Called when the user asks for it in the panel. */
@@ -86,6 +89,10 @@ export class TracePanel {
       case 'command':
         await this.services.runCommand(message.command, this.document);
         break;
+      case 'askQuestion':
+        if (this.document.content.kind === 'evaluation')
+          await this.services.askQuestion(this.document.content.evaluation, message.question, message.condition);
+        break;
       case 'status':
         this.status = message.text;
         this.services.statusChanged();
@@ -107,17 +114,22 @@ export class TracePanel {
   private async showDocument(): Promise<void> {
     if (!this.listening) return;
     const { content } = this.document;
+    const canRun = vscode.workspace.isTrusted;
     if (content.kind === 'unreadable') await this.post({ type: 'failed', ...content.problem });
-    else {
+    else if (content.kind === 'evaluation') {
+      await this.post({ type: 'evaluation', evaluation: content.evaluation, canRun });
+    } else {
       const { metadata, tensors } = content.reader;
-      await this.post({ type: 'run', metadata, tensors, canRun: vscode.workspace.isTrusted });
+      await this.post({ type: 'run', metadata, tensors, canRun });
     }
   }
 
   private async answerSlice({ request, tensor, ranges }: Extract<ToHost, { type: 'slice' }>): Promise<void> {
     const { content } = this.document;
-    if (content.kind === 'unreadable') {
-      await this.post({ type: 'sliceFailed', request, message: content.problem.message });
+    if (content.kind !== 'open') {
+      const message =
+        content.kind === 'unreadable' ? content.problem.message : vscode.l10n.t('The file is no run any more.');
+      await this.post({ type: 'sliceFailed', request, message });
       return;
     }
     let answer: ToPanel;

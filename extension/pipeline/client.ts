@@ -1,6 +1,10 @@
 import type {
   AnalyzeRequest,
   AnalyzeResult,
+  EvaluateRequest,
+  EvaluateResult,
+  EvaluationProgress,
+  MethodSummary,
   PipelineStatus,
   ReportRequest,
   ReportResult,
@@ -22,9 +26,11 @@ export interface PipelineLog {
 export type PipelineState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'idle'; readonly pid: number | undefined; readonly status?: PipelineStatus }
-  | { readonly kind: 'running'; readonly request: PipelineRequest; readonly progress: StageProgress };
+  | { readonly kind: 'running'; readonly request: PipelineRequest; readonly progress: StageProgress }
+  | { readonly kind: 'evaluating'; readonly request: EvaluationRequest; readonly progress: EvaluationProgress };
 
 export type PipelineRequest = Omit<AnalyzeRequest, 'progressToken'>;
+export type EvaluationRequest = Omit<EvaluateRequest, 'progressToken'>;
 
 /** A cancelled run has a result when enough was computed to write a trace of it. */
 export type AnalyzeOutcome =
@@ -121,6 +127,42 @@ export class PipelineClient {
     }
   }
 
+  /**
+   * Evaluates methods after the runs asked for before it. What was answered stays on disk, whatever happens.
+   * @param signal aborted to cancel
+   * @returns undefined when it was cancelled before there was anything to sum up, or the pipeline was stopped meanwhile
+   * @throws PipelineFailure
+   */
+  async evaluate(
+    request: EvaluationRequest,
+    onProgress: (progress: EvaluationProgress) => void,
+    signal: AbortSignal,
+  ): Promise<EvaluateResult | undefined> {
+    const stop = AbortSignal.any([signal, this.disposed.signal]);
+    this.forgetIdleStop?.();
+    const endTurn = await this.turns.take(stop);
+    if (!endTurn) return undefined;
+    try {
+      return await this.runEvaluation(request, onProgress, stop);
+    } finally {
+      endTurn();
+      this.stopWhenIdle();
+    }
+  }
+
+  /** The token methods that can be asked for. @throws PipelineFailure */
+  async methods(): Promise<readonly MethodSummary[]> {
+    this.forgetIdleStop?.();
+    try {
+      const child = await this.running();
+      const first = await Promise.race([child.methods(), child.ended]);
+      if ('stderrTail' in first) throw crashed(first);
+      return first;
+    } finally {
+      this.stopWhenIdle();
+    }
+  }
+
   /** Kills the process, and with it a running request, which ends as cancelled. The next request starts afresh. */
   async restart(): Promise<void> {
     this.crashes.forget();
@@ -169,6 +211,34 @@ export class PipelineClient {
       throw error;
     } finally {
       grace.dispose();
+    }
+  }
+
+  private async runEvaluation(
+    request: EvaluationRequest,
+    onProgress: (progress: EvaluationProgress) => void,
+    signal: AbortSignal,
+  ): Promise<EvaluateResult | undefined> {
+    const child = await this.running();
+    const grace = new CancelGrace(child, signal, { clock: this.options.clock, log: this.log });
+    const report = (progress: EvaluationProgress): void => {
+      grace.stageIs('decode');
+      this.setState({ kind: 'evaluating', request, progress });
+      onProgress(progress);
+    };
+    this.setState({ kind: 'evaluating', request, progress: { done: 0, total: 0 } });
+    try {
+      const answer = child.evaluate({ ...request, progressToken: `evaluation-${++this.runs}` }, report, signal);
+      const first = await Promise.race([answer, child.ended]);
+      if (!('stderrTail' in first)) return first;
+      if (signal.aborted || child.killed) return undefined;
+      throw crashed(first);
+    } catch (error) {
+      if (isCancelled(error)) return undefined;
+      throw error;
+    } finally {
+      grace.dispose();
+      this.becomeIdle(child);
     }
   }
 

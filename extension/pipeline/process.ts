@@ -9,12 +9,19 @@ import {
 } from 'vscode-jsonrpc/node';
 import {
   analyzeRequest,
+  evaluateRequest,
+  evaluationProgress,
   logNotification,
+  methodsRequest,
   reportRequest,
   stageProgress,
   statusRequest,
   type AnalyzeRequest,
   type AnalyzeResult,
+  type EvaluateRequest,
+  type EvaluateResult,
+  type EvaluationProgress,
+  type MethodSummary,
   type PipelineError,
   type PipelineStatus,
   type ReportRequest,
@@ -94,6 +101,24 @@ export class PipelineProcess {
   /** @throws PipelineFailure of kind `reported`, also with code `cancelled` */
   report(request: ReportRequest, signal: AbortSignal): Promise<ReportResult> {
     return cancellable(signal, token => this.connection.sendRequest(reportRequest, request, token));
+  }
+
+  /** @throws PipelineFailure of kind `reported`, also with code `cancelled` */
+  async evaluate(
+    request: EvaluateRequest,
+    onProgress: (progress: EvaluationProgress) => void,
+    signal: AbortSignal,
+  ): Promise<EvaluateResult> {
+    const progress = this.connection.onProgress(evaluationProgress, request.progressToken, onProgress);
+    try {
+      return await cancellable(signal, token => this.connection.sendRequest(evaluateRequest, request, token));
+    } finally {
+      progress.dispose();
+    }
+  }
+
+  methods(): Promise<readonly MethodSummary[]> {
+    return this.connection.sendRequest(methodsRequest);
   }
 
   status(): Promise<PipelineStatus> {
