@@ -7,6 +7,7 @@ import type { Locator } from 'playwright-core';
 import { projectFolder } from './rig/editor.ts';
 import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { ask, idle, Panel } from './rig/fovea.ts';
+import { hoverWord, middleOfWord, type Point } from './rig/hover.ts';
 
 const image = 'scene-04.png';
 const question = 'Describe this picture.';
@@ -34,42 +35,8 @@ after(async () => {
   await fixture[Symbol.asyncDispose]();
 });
 
-/** Hovers a word of the editor and waits for a card that shows `content`. */
-async function hover(word: string, content: string): Promise<Locator> {
-  const { workbench } = fixture;
-  const card = workbench.page.locator('.monaco-hover:visible').filter({ hasText: content });
-  await workbench.retry(`hover ${word}`, 30_000, async again => {
-    if (again) await workbench.page.mouse.move(5, 5);
-    await workbench.page.locator('.view-line', { hasText: word }).first().waitFor({ timeout: 3000 });
-    const point = await middleOf(word);
-    await workbench.page.mouse.move(point.x - 3, point.y);
-    await workbench.page.mouse.move(point.x, point.y, { steps: 3 });
-    await card.first().waitFor({ timeout: 4000 });
-  });
-  return card.first();
-}
-
-/** Where a text of the editor stands on the page. */
-async function middleOf(word: string): Promise<{ x: number; y: number }> {
-  const point = await fixture.workbench.page.evaluate(searched => {
-    for (const line of document.querySelectorAll('.view-line')) {
-      const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
-      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-        // The editor draws spaces as no-break spaces.
-        const at = (node.textContent ?? '').replaceAll('\u00a0', ' ').indexOf(searched);
-        if (at < 0) continue;
-        const range = document.createRange();
-        range.setStart(node, at);
-        range.setEnd(node, at + searched.length);
-        const box = range.getBoundingClientRect();
-        return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-      }
-    }
-    return undefined;
-  }, word);
-  assert.ok(point, `"${word}" is not in sight`);
-  return point;
-}
+const hover = (word: string, content: string): Promise<Locator> => hoverWord(fixture.workbench, word, content);
+const middleOf = (word: string): Promise<Point> => middleOfWord(fixture.workbench, word);
 
 interface ShownPicture {
   readonly natural: number;
