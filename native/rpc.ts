@@ -48,11 +48,11 @@ export interface AnalyzeResult {
   readonly ms: StageTimings;
 }
 
-export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'tiles' | 'prefill' | 'decode' | 'write';
+export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'tiles' | 'solve' | 'prefill' | 'decode' | 'write';
 
 export interface StageProgress {
   readonly stage: Stage;
-  /** Units finished and in all within the stage: layers, or tokens when decoding. */
+  /** Units finished and in all within the stage: layers, tokens when decoding, trials when solving (in all unknown: 0). */
   readonly done: number;
   readonly total: number;
   /** The answer so far, while decoding. */

@@ -17,6 +17,8 @@ export function stageSentence({ stage, done, total, text }: StageProgress): stri
       return vscode.l10n.t('vision layer {0} of {1}', done, total);
     case 'tiles':
       return vscode.l10n.t('high-resolution tile {0} of {1}', done, total);
+    case 'solve':
+      return vscode.l10n.t('finding parameters for the budget, trial {0}', done + 1);
     case 'prefill':
       return vscode.l10n.t('reading the question, layer {0} of {1}', done, total);
     case 'decode':
@@ -42,6 +44,8 @@ export function stageWord({ stage, done, total }: StageProgress): string {
       return vscode.l10n.t('vision') + count;
     case 'tiles':
       return vscode.l10n.t('tiles') + count;
+    case 'solve':
+      return vscode.l10n.t('budget');
     case 'prefill':
       return vscode.l10n.t('prefill') + count;
     case 'decode':

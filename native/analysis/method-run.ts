@@ -35,7 +35,7 @@ export class MethodRun {
     engine: Engine,
     input: DecoderInput,
     visual: EngineTensor,
-    { signal }: Pick<DecoderRunOptions, 'signal'>,
+    { signal, progress }: Pick<DecoderRunOptions, 'signal' | 'progress'>,
     highResolution?: HighResolutionRun,
   ): Promise<boolean> {
     const { chosen, reducer } = this;
@@ -44,7 +44,9 @@ export class MethodRun {
     const { method, setup, budget } = chosen;
     const restart = (parameters: Parameters): MethodHooks =>
       method.start({ ...setup, parameters }, reducer.hooks.memory?.());
+    let trials = 0;
     const measure = async (parameters: Parameters): Promise<TokenCounts> => {
+      progress?.({ stage: 'solve', done: trials++, total: 0 });
       const trial = new DecoderRun(
         engine,
         { ...input, maxNewTokens: 1 },

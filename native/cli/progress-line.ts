@@ -8,6 +8,7 @@ const words: Readonly<Record<StageProgress['stage'], string>> = {
   load: 'loading the model',
   vision: 'looking at the image',
   tiles: 'looking closer, tile by tile',
+  solve: 'trying for the budget',
   prefill: 'reading the question',
   decode: 'answering',
   write: 'writing the trace',
@@ -47,7 +48,7 @@ export function progressText(
 ): string {
   const filled = total > 0 ? Math.round((Math.min(done, total) / total) * barWidth) : 0;
   const bar = style.cyan('━'.repeat(filled)) + style.dim('─'.repeat(barWidth - filled));
-  const count = (total > 0 ? `${done}/${total}` : '').padEnd(9);
+  const count = (total > 0 ? `${done}/${total}` : done > 0 ? String(done) : '').padEnd(9);
   const time = `${seconds.toFixed(1)} s`.padStart(7);
   const start = `${words[stage].padEnd(wordWidth)}  ${bar}  ${count}${time}`;
   const room = columns - displayWidth(start) - 3;

@@ -51,6 +51,8 @@ export interface ParameterSpec {
   readonly most?: number;
   readonly choices?: readonly string[];
   readonly meaning: string;
+  /** For models that are not loaded; a run has no such parameter, and its default is not read. */
+  readonly forPlans?: boolean;
   /** Value for this model, and where it comes from, e.g. "MustDrop, section 4.1". */
   readonly default: (shape: ModelShape, variant: MethodVariant) => ParameterValue;
   readonly source?: string;

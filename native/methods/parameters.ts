@@ -15,8 +15,9 @@ export function completeParameters(
     const hint = known.length > 0 ? `Its parameters: ${known.join(', ')}.` : 'It has no parameters.';
     throw new FoveaError('usage', `${method.title} has no parameter "${unknown}".`, hint);
   }
+  const used = method.parameters.filter(({ name, forPlans }) => !forPlans || Object.hasOwn(given, name));
   return Object.fromEntries(
-    method.parameters.map(spec => {
+    used.map(spec => {
       const value = Object.hasOwn(given, spec.name) ? given[spec.name] : undefined;
       return [spec.name, value === undefined ? spec.default(shape, variant) : checkParameter(spec, value)];
     }),

@@ -52,7 +52,12 @@ export function filterPlan(
     reasonOf: verdict,
     rescued: tokens.flatMap((_, token) => (verdict[token] === verdicts.rescued ? [token] : [])),
     raters: Array.from({ length: rows }, (_, row) => row),
-    notes: ['A token goes only if both scores are below their cut-offs and it is not in the key set.'],
+    notes: [
+      'A token goes only if both scores are below their cut-offs and it is not in the key set.',
+      ...(layer === parameters.layers[0]
+        ? ['The official code reads attention in every layer from this one on; here only the filtered layers do.']
+        : []),
+    ],
   };
 }
 

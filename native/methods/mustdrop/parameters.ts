@@ -107,6 +107,7 @@ export const mustDropParameters: readonly ParameterSpec[] = [
     title: 'Planned tokens',
     kind: 'numbers',
     least: 1,
+    forPlans: true,
     meaning: 'For plans only, where no image is at hand: tokens after merging, then after each filter.',
     default: () => [],
   },

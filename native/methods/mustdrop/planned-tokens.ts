@@ -7,7 +7,7 @@ import { windowGrid } from './window-merge.ts';
 
 /** @throws FoveaError `usage`: counts follow from the image */
 export function refusePlannedTokens({ parameters }: MethodSetup): void {
-  if ((parameters['plannedTokens'] as readonly number[]).length === 0) return;
+  if (parameters['plannedTokens'] === undefined) return;
   throw new FoveaError(
     'usage',
     'plannedTokens is for plans: with an image at hand, MustDrop counts for itself.',
@@ -18,8 +18,8 @@ export function refusePlannedTokens({ parameters }: MethodSetup): void {
 /** Undefined without counts and budget. @throws FoveaError `usage` or `budget-impossible` */
 export function predictTokens(setup: MethodSetup, budget?: number): PredictedTokens | undefined {
   const parameters = readParameters(setup);
-  const given = setup.parameters['plannedTokens'] as readonly number[];
-  if (given.length > 0) {
+  const given = setup.parameters['plannedTokens'] as readonly number[] | undefined;
+  if (given) {
     checkGiven(given, parameters, setup);
     return countsOf(given, parameters, setup, ['Token counts as given.']);
   }

@@ -85,10 +85,10 @@ function keptTokens(
   { layers, tokens, lambda }: SparseVlmParameters,
 ): { readonly keep: number; readonly note: string } {
   if (tokens) {
-    const asked = tokens[layers.indexOf(layer)]!;
+    const keep = keptOf(count, tokens[layers.indexOf(layer)]!);
     return {
-      keep: keptOf(count, asked),
-      note: `Top ${asked} by table. The publication drops lambda x (tokens - rank of the attention of the raters) instead.`,
+      keep,
+      note: `Top ${keep} by table. The publication drops lambda x (tokens - rank of the attention of the raters) instead.`,
     };
   }
   const rank = matrixRank(matrix, raters, count);
