@@ -40,6 +40,12 @@ export const targets = {
     outputs: ['dist/cli.cjs'],
     options: { ...commonJs, external: native },
   },
+  /** Threads of embedded ranks, started by the server and the command line. */
+  trafficWorker: {
+    entry: 'native/traffic/worker.ts',
+    outputs: ['dist/traffic-worker.cjs'],
+    options: { ...commonJs, external: native },
+  },
   webview: {
     entry: 'webview/main.ts',
     outputs: ['dist/webview/main.js', 'dist/webview/main.css'],

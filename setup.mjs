@@ -22,7 +22,13 @@ const minimumNode = 20;
 
 const sources = ['extension', 'native', 'trace', 'webview'];
 const sourceFile = /\.(ts|css|svg|json)$/;
-const outputs = ['dist/extension.cjs', 'dist/server.cjs', 'dist/cli.cjs', 'dist/webview/main.js'];
+const outputs = [
+  'dist/extension.cjs',
+  'dist/server.cjs',
+  'dist/cli.cjs',
+  'dist/traffic-worker.cjs',
+  'dist/webview/main.js',
+];
 const buildStamp = path.join(root, 'dist/.sources');
 const lockFolder = path.join(root, 'dist/.setup-lock');
 

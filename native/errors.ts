@@ -14,6 +14,7 @@ export type FoveaErrorCode =
   | 'shape-mismatch'
   | 'out-of-memory'
   | 'device-unavailable'
+  | 'rank-failed'
   | 'disk'
   | 'cancelled';
 

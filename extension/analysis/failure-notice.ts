@@ -68,6 +68,7 @@ function remediesFor(detail: PipelineFailureDetail): Remedy[] {
     case 'image-unreadable':
     case 'image-too-large':
       return ['tryAgain', 'showLog'];
+    case 'rank-failed':
     case 'usage':
     case 'question-set':
     case 'cancelled':

@@ -3,7 +3,9 @@ import { constants } from 'node:fs';
 import { access, mkdir, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunMetadata } from '../../trace/schema.ts';
-import { writeTraceFile } from '../../trace/file.ts';
+import { writeTraceFile, writeTrafficFile } from '../../trace/file.ts';
+import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import type { TrafficContent } from '../../trace/traffic/writer.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
 import { FoveaError } from '../errors.ts';
 
@@ -60,9 +62,18 @@ const spaceHint = 'Free some space, or write to another disk.';
 const traceNameHint = 'Name a file that ends in .fovea.';
 
 /** @returns bytes written; @throws FoveaError `disk` */
-export async function writeOutput(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
+export function writeOutput(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
+  return toldInWords(path, () => writeTraceFile(path, metadata, tensors));
+}
+
+/** @returns bytes written; @throws FoveaError `disk` */
+export function writeTraffic(path: string, metadata: TrafficMetadata, content: TrafficContent): Promise<number> {
+  return toldInWords(path, () => writeTrafficFile(path, metadata, content));
+}
+
+async function toldInWords(path: string, write: () => Promise<number>): Promise<number> {
   try {
-    return await writeTraceFile(path, metadata, tensors);
+    return await write();
   } catch (error) {
     if (error instanceof Error && 'code' in error && 'syscall' in error) throw diskError(path, error);
     throw error;

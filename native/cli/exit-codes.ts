@@ -29,6 +29,7 @@ const codeOf: Readonly<Record<FoveaErrorCode, number>> = {
   'budget-impossible': exitCodes.usage,
   'out-of-memory': exitCodes.resources,
   'device-unavailable': exitCodes.resources,
+  'rank-failed': exitCodes.resources,
   disk: exitCodes.file,
   cancelled: exitCodes.cancelled,
 };

@@ -18,6 +18,7 @@ Usage
   fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
   fovea methods                            list the token methods and their parameters
   fovea plan --shape MODEL --method NAME   say what a method would cost on a model that is not here
+  fovea traffic [options]                  run cross-attention on several ranks and record what they send each other
   fovea COMMAND --help                     everything about a command
   fovea --version
 

@@ -11,6 +11,7 @@ import { methodsCommand, planCommand } from './plan-command.ts';
 import { reportCommand } from './report-command.ts';
 import { reproduceCommand } from './reproduce-command.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
+import { trafficCommand } from './traffic-command.ts';
 
 type Command = (words: readonly string[], context: CommandContext) => Promise<number>;
 
@@ -22,6 +23,7 @@ const commands: Readonly<Record<string, Command>> = {
   reproduce: reproduceCommand,
   methods: methodsCommand,
   plan: planCommand,
+  traffic: trafficCommand,
 };
 
 async function run(words: readonly string[], context: CommandContext): Promise<number> {

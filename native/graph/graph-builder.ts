@@ -104,6 +104,15 @@ export class GraphBuilder {
     return this.#float('Pow', [value, this.scalar(exponent)]);
   }
 
+  exponential(value: Float): Float {
+    return this.#float('Exp', [value]);
+  }
+
+  /** Of two values, element by element. */
+  maximum(left: Float, right: Float): Float {
+    return this.#float('Max', [left, right]);
+  }
+
   squareRoot(value: Float): Float {
     return this.#float('Sqrt', [value]);
   }
@@ -141,6 +150,16 @@ export class GraphBuilder {
 
   layerNorm(value: Float, scale: Float, bias: Float, epsilon: number): Float {
     return this.#float('LayerNormalization', [value, scale, bias], { axis: { int: -1 }, epsilon: { float: epsilon } });
+  }
+
+  /** Keeps the axis, with length 1. */
+  maximumOver(axis: number, value: Float): Float {
+    return this.#float('ReduceMax', [value, this.ints([axis])], { keepdims: { int: 1 } });
+  }
+
+  /** Keeps the axis, with length 1. */
+  sumOver(axis: number, value: Float): Float {
+    return this.#float('ReduceSum', [value, this.ints([axis])], { keepdims: { int: 1 } });
   }
 
   meanOver(axis: number, value: Float, keepAxis = false): Float {

@@ -49,6 +49,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
       'dist/cli.cjs',
       'dist/extension.cjs',
       'dist/server.cjs',
+      'dist/traffic-worker.cjs',
       'dist/webview/main.css',
       'dist/webview/main.js',
       'dist/webview/report.css',

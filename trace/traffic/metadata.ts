@@ -174,7 +174,13 @@ export function rowTotal(rows: readonly number[]): number {
 }
 
 /** E.g. "ring, repeated heads". */
-export function runLabel({ algorithm, wire }: Pick<TrafficRun, 'algorithm' | 'wire'>): string {
+export function runLabel({
+  algorithm,
+  wire,
+}: {
+  readonly algorithm: Algorithm;
+  readonly wire: Pick<WireOptions, 'repeatKeyValueHeads'>;
+}): string {
   const name = algorithmNames[algorithm];
   return wire.repeatKeyValueHeads ? `${name}, repeated heads` : name;
 }

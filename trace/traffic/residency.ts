@@ -1,6 +1,6 @@
 /** What a rank holds while it runs its program, counted from sizes: the planner's memory, and what the panel compares with. */
 import { type Operation, type RankProgram, type TensorKind, tensorKinds } from './schedule.ts';
-import { elementBytesOf, isKeyValue, rowsOf, type Sizes, widthOf } from './sizes.ts';
+import { elementBytesOf, headsOf, rowsOf, type Sizes, widthOf } from './sizes.ts';
 
 export interface HeldBytes {
   readonly keyValue: number;
@@ -38,8 +38,10 @@ export function categoryOf(kind: TensorKind): Category {
   }
 }
 
-/** Keys of one block of scores: attention is computed in chunks of this many. */
-export const keyChunk = 4096;
+/** Attention is computed in chunks of so many keys that the scores stay near 64 MB. */
+export function keysPerChunk(rowsOfAllHeads: number): number {
+  return Math.max(128, Math.min(4096, Math.floor(2 ** 24 / Math.max(1, rowsOfAllHeads))));
+}
 
 /** Index of the last operation that reads a tensor on this rank; after it a foreign block may be forgotten. */
 export function lastUses(program: RankProgram): Map<string, number> {
@@ -92,8 +94,11 @@ export function peakBytes(program: RankProgram, sizes: Sizes, backward: boolean)
   const kept = new Set(tensorKinds.map(kind => tensorKey(kind, rank)));
   const own: TensorKind[] = backward ? ['Q', 'K', 'V', 'O', 'L', 'dO'] : ['Q', 'K', 'V'];
   for (const kind of own) {
-    const heads = isKeyValue(kind) ? shape.keyValueHeads : shape.queryHeads;
-    hold(kind, rank, rowsOf(kind, rank, sizes) * heads * widthOf(kind, sizes) * elementBytesOf(kind, sizes));
+    hold(
+      kind,
+      rank,
+      rowsOf(kind, rank, sizes) * headsOf(kind, sizes) * widthOf(kind, sizes) * elementBytesOf(kind, sizes),
+    );
   }
   const result = (kind: TensorKind, owner: number, heads: number): void => {
     hold(kind, owner, rowsOf(kind, owner, sizes) * heads * widthOf(kind, sizes) * 4);
@@ -111,12 +116,9 @@ export function peakBytes(program: RankProgram, sizes: Sizes, backward: boolean)
       arriving.delete(operation.exchange);
       for (const { kind, owner, bytes } of exchanges[operation.exchange]!.receives) hold(kind, owner, bytes);
     } else if (operation.op === 'attend' || operation.op === 'differentiate') {
-      const keys = Math.min(
-        keyChunk,
-        operation.keys.reduce((sum, key) => sum + sharding.keyRows[key]!, 0),
-      );
-      const rows = Math.max(...operation.queries.map(block => sharding.queryRows[block]!));
-      scratch = operation.heads * rows * keys * 4 * (operation.op === 'attend' ? 1 : 2);
+      const keys = operation.keys.reduce((most, key) => Math.max(most, sharding.keyRows[key]!), 0);
+      const rows = operation.heads * Math.max(...operation.queries.map(block => sharding.queryRows[block]!));
+      scratch = rows * Math.min(keysPerChunk(rows), keys) * 4 * (operation.op === 'attend' ? 1 : 2);
       for (const block of operation.queries) {
         if (operation.op === 'differentiate') result('dQ', block, operation.heads);
         else for (const kind of ['O', 'L'] as const) result(kind, block, operation.heads);

@@ -1,0 +1,152 @@
+/** `fovea traffic`: distributed cross-attention on ranks of this machine, or a plan of it. */
+import { writeFile } from 'node:fs/promises';
+import { openTrafficFile } from '../../trace/file.ts';
+import { TrafficError } from '../../trace/traffic/errors.ts';
+import { chromeTrace } from '../../trace/traffic/perfetto.ts';
+import { plan, type Rates } from '../../trace/traffic/planner.ts';
+import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
+import { availableMemory } from '../analysis/memory.ts';
+import { diskError, prepareOutput, writeTraffic } from '../analysis/output-file.ts';
+import { FoveaError } from '../errors.ts';
+import { runTraffic, sizesOf, type TrafficOutcome } from '../traffic/run-traffic.ts';
+import { embeddedMemory, fittingScale, presetWorkload, sizesWorkload, type Workload } from '../traffic/workload.ts';
+import type { CommandContext } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
+import { trafficHelp } from './traffic-help.ts';
+import { jsonPlan, jsonTraffic } from './traffic-json.ts';
+import { parseTrafficOptions, type TrafficOptions } from './traffic-options.ts';
+import { planReport, trafficProgress, trafficReport } from './traffic-report.ts';
+import { colourDepth, TextStyle } from './terminal.ts';
+
+/** @returns exit code; @throws FoveaError, TraceError */
+export async function trafficCommand(words: readonly string[], context: CommandContext): Promise<number> {
+  const options = parseTrafficOptions(words);
+  if (options.help) {
+    context.stdout.write(trafficHelp);
+    return exitCodes.ok;
+  }
+  if (options.perfetto !== undefined) return exportPerfetto(options.perfetto, options.out, options.json, context);
+  try {
+    return await perform(options, context);
+  } catch (error) {
+    if (error instanceof TrafficError) throw new FoveaError('usage', error.message, error.hint, { cause: error });
+    throw error;
+  }
+}
+
+async function perform(options: TrafficOptions, context: CommandContext): Promise<number> {
+  const workload = await workloadOf(options, context);
+  const { stdout, environment } = context;
+  const style = new TextStyle(colourDepth(stdout, environment) > 1);
+  if (options.mode === 'plan') {
+    const plans = options.choices.map(choice => {
+      return {
+        choice,
+        plan: plan(choice.algorithm, options.pass, sizesOf({ ...options, workload }, choice), ratesOf(options)),
+      };
+    });
+    stdout.write(
+      options.json
+        ? `${JSON.stringify(jsonPlan(workload.description, plans))}\n`
+        : planReport(workload.description, plans, ratesOf(options), style),
+    );
+  }
+  if (options.schedulePath !== undefined) await writeSchedules(options, workload, options.schedulePath);
+  if (options.mode !== 'run') return exitCodes.ok;
+
+  if (options.out !== undefined) await prepareOutput(options.out);
+  const progress = trafficProgress(context.stderr, new TextStyle(colourDepth(context.stderr, environment) > 1));
+  let outcome: TrafficOutcome;
+  try {
+    outcome = await runTraffic({ ...options, workload, signal: context.signal, progress: progress.show });
+  } finally {
+    progress.clear();
+  }
+  if (options.out !== undefined) await writeTraffic(options.out, outcome.metadata, outcome.content);
+  stdout.write(
+    options.json
+      ? `${JSON.stringify(jsonTraffic(outcome, options.out))}\n`
+      : trafficReport(outcome, options.out, style),
+  );
+  const { status, runs } = outcome.metadata;
+  if (status.state === 'partial') return status.cause.code === 'cancelled' ? exitCodes.cancelled : exitCodes.resources;
+  return runs.every(run => run.checks.every(({ passed }) => passed)) ? exitCodes.ok : exitCodes.unexpected;
+}
+
+/** What table 3 of the paper implies for its ranks and links, where the user names nothing. */
+const paperRates = { flopsPerSecond: 12e12, bandwidth: 3e9 };
+
+function ratesOf({ flopsPerSecond, link }: TrafficOptions): Rates {
+  return {
+    flopsPerSecond: flopsPerSecond ?? paperRates.flopsPerSecond,
+    bandwidth: link?.bandwidth ?? paperRates.bandwidth,
+    latency: link?.latency ?? 0,
+    memoryBandwidth: Infinity,
+  };
+}
+
+/** FLOPs that `--scale auto` allows: seconds to a minute on a laptop. */
+const autoScaleFlops = 2e10;
+
+async function workloadOf(options: TrafficOptions, context: CommandContext): Promise<Workload> {
+  const { workload, ranks, element, seed, pass } = options;
+  switch (workload.kind) {
+    case 'sizes':
+      return sizesWorkload(workload.shape, workload.sharding, element, seed);
+    case 'preset': {
+      const fits = (candidate: Workload): boolean =>
+        options.choices.every(choice => {
+          const sizes = sizesOf({ workload: candidate, wire: options.wire }, choice);
+          const { queryRows, keyRows } = sizes.sharding;
+          const total = (rows: readonly number[]): number => rows.reduce((sum, count) => sum + count, 0);
+          const flops = 4 * total(queryRows) * total(keyRows) * sizes.shape.queryHeads * sizes.shape.headSize;
+          return flops <= autoScaleFlops && embeddedMemory(choice.algorithm, pass, sizes) <= availableMemory() / 2;
+        });
+      const scale = workload.scale === 'auto' ? fittingScale(workload.choice, ranks, element, fits) : workload.scale;
+      return presetWorkload(workload.choice, ranks, element, seed, scale);
+    }
+    case 'images': {
+      const { imageWorkload } = await import('../traffic/image-workload.ts');
+      return imageWorkload({ ...workload, ranks, element, signal: context.signal });
+    }
+  }
+}
+
+/** One schedule as it is, several as a list: what ranks elsewhere are to do. */
+async function writeSchedules(options: TrafficOptions, workload: Workload, path: string): Promise<void> {
+  const schedules = options.choices.map(choice =>
+    buildSchedule(choice.algorithm, options.pass, sizesOf({ ...options, workload }, choice)),
+  );
+  await writeText(path, JSON.stringify(schedules.length === 1 ? schedules[0] : schedules));
+}
+
+async function exportPerfetto(trace: string, out: string, json: boolean, { stdout }: CommandContext): Promise<number> {
+  const reader = await openTrafficFile(trace).catch((error: unknown) => {
+    if (error instanceof Error && 'syscall' in error) {
+      throw new FoveaError('disk', `${trace} cannot be opened.`, 'Check the path.', { cause: error });
+    }
+    throw error;
+  });
+  try {
+    const events = chromeTrace(reader.metadata, await reader.ledger());
+    await writeText(out, JSON.stringify(events));
+    const count = events.traceEvents.length;
+    stdout.write(
+      json
+        ? `${JSON.stringify({ file: out, events: count })}\n`
+        : `  ${out}: ${count} events. Open it at ui.perfetto.dev.\n`,
+    );
+    return exitCodes.ok;
+  } finally {
+    await reader.close();
+  }
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await prepareOutput(path);
+  try {
+    await writeFile(path, text);
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}

@@ -1,0 +1,158 @@
+/** What goes wrong on one rank ends the whole run within seconds, says which rank, and leaves no thread behind. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { noiseInputs } from '../../native/traffic/noise.ts';
+import type { RankMessage, RankSetup } from '../../native/traffic/protocol.ts';
+import { type EmbeddedOutcome, type EmbeddedRequest, runEmbedded } from '../../native/traffic/run-embedded.ts';
+import type { ThreadStarter } from '../../native/traffic/threads.ts';
+import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
+import { defaultWire, type Sizes } from '../../trace/traffic/sizes.ts';
+import { bundledThreads } from '../fixtures/traffic-threads.ts';
+
+const start = await bundledThreads('traffic-faults');
+const threads: Worker[] = [];
+
+const sizes: Sizes = {
+  shape: { queryHeads: 4, keyValueHeads: 2, headSize: 16 },
+  sharding: { queryRows: [3, 3, 3, 3], keyRows: [40, 40, 40, 40] },
+  wire: defaultWire,
+};
+
+/** Starts threads as usual but for one rank. */
+const except =
+  (rank: number, other: (setup: RankSetup, usual: () => Worker) => Worker): ThreadStarter =>
+  (setup, transfer) => {
+    const usual = (): Worker => start(setup, transfer);
+    const thread = setup.role === 'rank' && setup.rank === rank ? other(setup, usual) : usual();
+    threads.push(thread);
+    return thread;
+  };
+
+interface Ended {
+  readonly outcome: EmbeddedOutcome;
+  readonly seconds: number;
+}
+
+async function runFailing(change: Partial<EmbeddedRequest>): Promise<Ended> {
+  threads.length = 0;
+  const before = performance.now();
+  const schedule = buildSchedule('lv-xattn', 'forward', sizes);
+  const outcome = await runEmbedded({ schedule, inputs: noiseInputs(sizes, 'forward', 1), repeats: 1, ...change });
+  for (const thread of threads) assert.equal(thread.threadId, -1, 'a thread is left');
+  return { outcome, seconds: (performance.now() - before) / 1000 };
+}
+
+function causeOf({ outcome: { status } }: Ended): { code: string; message: string; hint: string; rank?: number } {
+  assert.equal(status.state, 'partial');
+  return status.cause;
+}
+
+test('a rank that is killed in mid-run: named, and what all ranks did until then is kept', async () => {
+  // A slow link, so that the run is in its first rounds when the rank is killed.
+  const ended = await runFailing({
+    link: { latency: 0.3, bandwidth: 1e9 },
+    start: except(2, (_, usual) => {
+      const thread = usual();
+      thread.on('message', (message: RankMessage) => {
+        if (message.type === 'events' && message.events.computes.length > 0) void thread.terminate();
+      });
+      return thread;
+    }),
+  });
+  const { code, message, rank, hint } = causeOf(ended);
+  assert.deepEqual({ code, rank }, { code: 'rank-failed', rank: 2 });
+  assert.match(message, /Rank 2 ended in the middle of the run/);
+  assert.notEqual(hint, '');
+  const { computes, transfers } = ended.outcome.ledger;
+  assert.ok(computes.some(({ rank: of }) => of === 0) && computes.some(({ rank: of }) => of === 2));
+  assert.ok(
+    transfers.length > 0 && transfers.some(({ ended: end }) => Number.isNaN(end)),
+    'what was under way is marked',
+  );
+  assert.ok(ended.seconds < 10, `${ended.seconds} s`);
+});
+
+test('a rank that never starts is given up', async () => {
+  const ended = await runFailing({
+    startPatience: 8000,
+    start: except(1, () => new Worker('setInterval(() => undefined, 1000);', { eval: true })),
+  });
+  assert.deepEqual(causeOf(ended).code, 'rank-failed');
+  assert.match(causeOf(ended).message, /no sign of rank 1\./);
+  assert.equal(causeOf(ended).rank, 1);
+});
+
+test('a rank whose thread cannot even load', async () => {
+  const broken = except(0, () => new Worker('throw new Error("no such module");', { eval: true }));
+  const cause = causeOf(await runFailing({ start: broken }));
+  assert.deepEqual({ code: cause.code, rank: cause.rank }, { code: 'rank-failed', rank: 0 });
+  assert.match(cause.message, /Rank 0 failed: no such module/);
+});
+
+test('a rank that was given other sizes than its neighbours: the first message that does not fit is named', async () => {
+  const other = buildSchedule('lv-xattn', 'forward', {
+    ...sizes,
+    sharding: { ...sizes.sharding, queryRows: [3, 3, 3, 2] },
+  });
+  const ended = await runFailing({
+    start: (setup, transfer) => {
+      const wrong = setup.role === 'rank' && setup.rank === 3;
+      const changed = wrong
+        ? {
+            ...setup,
+            program: other.programs[3]!,
+            sizes: { ...sizes, sharding: other.sharding },
+            inputs: { ...setup.inputs, Q: setup.inputs.Q.slice(0, 4 * 2 * 16) },
+          }
+        : setup;
+      const thread = start(changed, wrong ? transfer.filter(item => item !== setup.inputs.Q.buffer) : transfer);
+      threads.push(thread);
+      return thread;
+    },
+  });
+  const { code, message } = causeOf(ended);
+  assert.equal(code, 'shape-mismatch');
+  assert.match(message, /was to send \d+ bytes of Q of rank \d and sent \d+ bytes/);
+});
+
+test('a rank that ends without sending what another waits for is no endless wait', async () => {
+  const { programs } = buildSchedule('lv-xattn', 'forward', sizes);
+  const ended = await runFailing({
+    start: (setup, transfer) => {
+      const silent = setup.role === 'rank' && setup.rank === 3;
+      const thread = start(silent ? { ...setup, program: { ...programs[3]!, operations: [] } } : setup, transfer);
+      threads.push(thread);
+      return thread;
+    },
+  });
+  assert.equal(causeOf(ended).code, 'shape-mismatch');
+  assert.match(causeOf(ended).message, /Rank 3 has ended without sending/);
+});
+
+test('memory that runs out on one rank is told as that', async () => {
+  const ended = await runFailing({
+    start: (setup, transfer) => {
+      const large = setup.role === 'rank' && setup.rank === 1;
+      const rows = [2 ** 44, 3, 3, 3];
+      const thread = start(
+        large ? { ...setup, sizes: { ...sizes, sharding: { ...sizes.sharding, queryRows: rows } } } : setup,
+        transfer,
+      );
+      threads.push(thread);
+      return thread;
+    },
+  });
+  const { code, rank, message } = causeOf(ended);
+  assert.deepEqual({ code, rank }, { code: 'out-of-memory', rank: 1 }, message);
+});
+
+test('cancelling ends the run at the next step', async () => {
+  const abort = new AbortController();
+  setTimeout(() => {
+    abort.abort();
+  }, 700);
+  const ended = await runFailing({ signal: abort.signal, start, link: { latency: 0.5, bandwidth: 1e9 } });
+  assert.equal(causeOf(ended).code, 'cancelled');
+  assert.ok(ended.seconds < 8, `${ended.seconds} s`);
+});
