@@ -34,6 +34,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     'media/models',
     'media/questions',
     'media/samples',
+    'native',
     'node_modules/@img',
     'node_modules/detect-libc',
     'node_modules/onnxruntime-common',
@@ -55,6 +56,15 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
       'dist/webview/report.css',
       'dist/webview/report.js',
     ],
+  );
+});
+
+test('it holds the torch ranks, as source and nothing else', () => {
+  const ranks = files.filter(name => name.startsWith('native/'));
+  assert.ok(ranks.includes('native/torch/fovea_ranks/__main__.py'));
+  assert.deepEqual(
+    ranks.filter(name => !/^native\/torch\/fovea_ranks\/\w+\.py$/.test(name)),
+    [],
   );
 });
 
