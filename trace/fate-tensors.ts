@@ -55,6 +55,7 @@ export const fateTensorSpecs = {
     axes: ['scores', 'patches'],
     required: false,
     probability: false,
+    maybeNaN: true,
     unit: 'as the score says; NaN where the token had none',
     meaning: 'Scores of all stages, one after the other, painted on the patches of each token',
   },

@@ -3,6 +3,8 @@
  * compared at equal resolution. The paper (section 3.3) compares complexities: O((M + N) · N · D) for hierarchical attention, where
  * the M selected tokens are keys only, against O((M + N)² · D) where they are part of the sequence.
  */
+import type { HighResolution } from './high-resolution.ts';
+import type { RunMetadata } from './schema.ts';
 import { decodeMacs, type LayerSize, type MacFormula, prefillMacs } from './costs.ts';
 
 export const complexityText = {
@@ -72,4 +74,44 @@ export function crossAttentionCosts(size: ComparedSize): ResolutionCosts {
   const project = attending * 2 * highResolutionTokens * hiddenSize ** 2;
   const perQuery = attending * (2 * hiddenSize ** 2 + 2 * highResolutionTokens * hiddenSize);
   return { prefill: low.prefill + project + sequence * perQuery, step: low.step + perQuery };
+}
+
+export interface ResolutionComparison {
+  readonly formula: MacFormula;
+  readonly lowResolution: ResolutionCosts;
+  readonly flexAttention: ResolutionCosts;
+  /** FlexAttention as the official code runs it. */
+  readonly reprojecting: ResolutionCosts;
+  readonly crossAttention: ResolutionCosts;
+  readonly llavaHd: ResolutionCosts;
+}
+
+/** By formula, for the sizes of a run, all visual tokens in the sequence; undefined where the trace lacks the MLP's width. */
+export function resolutionComparison(
+  formula: MacFormula,
+  run: Pick<RunMetadata, 'model' | 'visual' | 'promptTokens'> & { readonly highResolution: HighResolution },
+): ResolutionComparison | undefined {
+  const { model, visual, promptTokens, highResolution } = run;
+  const { layers, hiddenSize, intermediateSize } = model.decoder;
+  if (intermediateSize === undefined) return undefined;
+  const { grid, attending, meanSelected, rows } = highResolution;
+  const size: ComparedSize = {
+    formula,
+    hiddenSize,
+    intermediateSize,
+    layers,
+    attending: attending.length,
+    sequence: promptTokens + visual.count,
+    text: promptTokens,
+    highResolutionTokens: grid.rows * grid.columns,
+    selected: meanSelected,
+  };
+  return {
+    formula,
+    lowResolution: lowResolutionCosts(size),
+    flexAttention: flexAttentionCosts(size, rows === 'all'),
+    reprojecting: reprojectingCosts(size),
+    crossAttention: crossAttentionCosts(size),
+    llavaHd: llavaHdCosts(size),
+  };
 }

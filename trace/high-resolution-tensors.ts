@@ -23,6 +23,7 @@ export const highResolutionTensorSpecs = {
     axes: ['steps', 'selectionLayers', 'patches'],
     required: false,
     probability: false,
+    maybeNaN: true,
     unit: '0 to 1; NaN where the row is flat',
     meaning: 'The row from its smallest to its largest value',
   },

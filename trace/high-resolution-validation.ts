@@ -36,6 +36,7 @@ const checkedFields: readonly (readonly [string, Check])[] = [
   ['ms.encode', amount],
   ['ms.project', amount],
   ['cacheBytes', count],
+  ['meanSelected', amount],
   ['notes', list],
 ];
 

@@ -74,8 +74,10 @@ export interface HighResolution {
   readonly attending: readonly number[];
   readonly weights: HighResolutionWeights;
   readonly ms: HighResolutionTimes;
-  /** Whether projected keys and values were kept for the run, and their bytes. */
+  /** Of projected keys and values that were kept for the run; 0 where they were projected at every step. */
   readonly cacheBytes: number;
+  /** Tokens that attending layers read, mean over layers and steps. */
+  readonly meanSelected: number;
   /** What the reader should know, e.g. that the image is smaller than a tile. */
   readonly notes: readonly string[];
 }

@@ -33,6 +33,8 @@ export interface TensorSpec {
   readonly meaning: string;
   /** Whether values are probabilities, so that validation may check their range. */
   readonly probability: boolean;
+  /** NaN stands for values that there are none of. */
+  readonly maybeNaN?: true;
   /** The most bytes that the tensor may have, where its size does not follow from the metadata. */
   readonly largest?: number;
 }

@@ -35,6 +35,8 @@ const groups = highResolutionGroups.length;
 export class HighResolutionRecorder {
   private readonly steps: StoredSelection[][] = [];
   private current: StoredSelection[] = [];
+  /** The largest amount by which a recorded row misses its group's mass. */
+  largestMiss = 0;
 
   constructor(private readonly shape: SelectionShape) {}
 
@@ -44,7 +46,11 @@ export class HighResolutionRecorder {
       return;
     }
     const halves = new Uint16Array(tokenAttention.length);
-    storeHalves(tokenAttention, halves);
+    const stored = storeHalves(tokenAttention, halves);
+    const heads = selection.mass.length / groups;
+    let share = 0;
+    for (let head = 0; head < heads; head++) share += selection.mass[head * groups]! / heads;
+    this.largestMiss = Math.max(this.largestMiss, Math.abs(stored - share));
     this.current.push({ ...selection, halves });
   }
 

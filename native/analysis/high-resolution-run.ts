@@ -126,6 +126,7 @@ export class HighResolutionRun {
         ...(reprojectStep !== undefined && { reprojectStep }),
       },
       cacheBytes: this.cacheBytes,
+      meanSelected: reader.meanSelected,
       notes: [...plan.notes, ...notes],
     };
   }
@@ -149,6 +150,11 @@ export class HighResolutionRun {
         'high_resolution.feature_similarity': { dtype: 'F32', shape: [similarity.length], data: bytesOf(similarity) },
       }),
     };
+  }
+
+  /** The largest amount by which a recorded row of probabilities misses its sum. */
+  get largestMiss(): number {
+    return this.recorder?.largestMiss ?? 0;
   }
 
   private get cells(): Grid {

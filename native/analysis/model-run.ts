@@ -53,6 +53,8 @@ export interface ModelRun {
   readonly highResolution?: HighResolution;
   /** `fates.*` and `high_resolution.*` */
   readonly tensors: TraceTensors;
+  /** The largest amount by which a row of probabilities among them misses its sum. */
+  readonly largestMiss: number;
 }
 
 /**
@@ -125,6 +127,7 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       decodeSteps: decoder.decodeSteps,
       decodePositions: method.reducer.hooks.decodePositions ?? 'continued',
     },
+    largestMiss: highResolution?.largestMiss ?? 0,
     tensors: options.recorder ? { ...method.reducer.record.tensors(), ...highResolution?.tensors(vision.visual) } : {},
   };
 }

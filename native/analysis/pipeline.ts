@@ -27,7 +27,7 @@ import { type LogitsObserver, runModel } from './model-run.ts';
 import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
 import { highResolutionSize, runBytes } from './run-memory.ts';
-import { attentionBytes, type RecordedShape, TraceRecorder } from './trace-recorder.ts';
+import { attentionBytes, type RecordedShape, summationSlack, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
   readonly progress?: ((progress: StageProgress) => void) | undefined;
@@ -132,7 +132,7 @@ export class Pipeline {
       prompt,
       run,
       ms: { load, ...run.ms, total: performance.now() - started },
-      sumTolerance: recorder?.sumTolerance ?? 0,
+      sumTolerance: recorder ? Math.max(recorder.sumTolerance, run.largestMiss + summationSlack) : 0,
     });
     let traceBytes = 0;
     if (recorder && display) {

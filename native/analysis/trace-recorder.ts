@@ -27,7 +27,7 @@ interface RecordedRow {
 }
 
 /** Sums are taken in another order by whoever checks them. */
-const summationSlack = 1e-6;
+export const summationSlack = 1e-6;
 const groups = massGroups.length;
 const imageGroup = massGroups.indexOf('image');
 

@@ -9,6 +9,7 @@ import { type RunMetadata, type TensorName, tensorSpecs } from '../../trace/sche
 import { FoveaError } from '../errors.ts';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
+import { highResolutionText } from './high-resolution-text.ts';
 import { inspectHelp } from './help.ts';
 import { colourDepth, columnsOf, printable, TextStyle, wrapText } from './terminal.ts';
 import { checkTrace, presentTensors, type SumCheck, type TensorRange, type TraceNumbers } from './trace-check.ts';
@@ -132,8 +133,20 @@ function runFacts(metadata: RunMetadata): (readonly [label: string, text: string
       'Time',
       `load ${ms.load.toFixed(0)} ms, vision ${ms.vision.toFixed(0)} ms, prefill ${ms.prefill.toFixed(0)} ms, decode ${ms.decode.toFixed(0)} ms, total ${ms.total.toFixed(0)} ms`,
     ],
+    ...methodFacts(metadata),
     ['Made', `${metadata.created} by ${metadata.producer.name} ${metadata.producer.version}, run ${metadata.id}`],
   ];
+}
+
+function methodFacts({ method, highResolution }: RunMetadata): (readonly [label: string, text: string])[] {
+  const facts: (readonly [string, string])[] = [];
+  if (method.name !== 'none') {
+    const title = method.title ?? method.name;
+    const beside = method.beside ? ` beside ${method.beside.title}` : '';
+    facts.push(['Method', `${title}${method.variant ? `, ${method.variant}` : ''}${beside}`]);
+  }
+  if (highResolution) facts.push(['Closer', highResolutionText(highResolution)]);
+  return facts;
 }
 
 function describeTensor(tensor: TensorLine, columns: number, style: TextStyle): string[] {

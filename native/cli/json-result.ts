@@ -1,5 +1,6 @@
 /** The one JSON object that --json prints. */
 import { runMacs } from '../../trace/costs.ts';
+import { resolutionComparison } from '../../trace/high-resolution-costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import type { Analysis } from '../analysis/pipeline.ts';
 import type { Failure } from './exit-codes.ts';
@@ -15,6 +16,7 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
     promptTokens: metadata.promptTokens + metadata.visual.count,
     visualTokens: metadata.visual.count,
     ...reductionResult(metadata),
+    ...highResolutionResult(metadata),
     ms: metadata.ms,
     trace: tracePath,
     traceBytes,
@@ -50,6 +52,21 @@ function reductionResult({ method, reduction, model }: Analysis['metadata']): ob
     eOut: meanLeaving(reduction.layers),
     macs: macs ? { formula: 'F3', prefill: macs.prefill, decode: macs.decode, vision: macs.vision } : null,
     kvBytes: reduction.layers.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0),
+  };
+}
+
+/** How high-resolution tokens were read, how many, and what that costs beside the rivals; MACs by formula F3. */
+function highResolutionResult({ highResolution, method, ...run }: Analysis['metadata']): object {
+  if (!highResolution) return {};
+  const tokens = highResolution.grid.rows * highResolution.grid.columns;
+  return {
+    beside: method.beside ?? null,
+    highResolution: {
+      ...highResolution,
+      tokens,
+      share: highResolution.meanSelected / tokens,
+      macs: resolutionComparison('F3', { ...run, highResolution }) ?? null,
+    },
   };
 }
 

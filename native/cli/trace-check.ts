@@ -1,6 +1,7 @@
 /** Adds up what a trace claims to be probabilities, row by row, so that a large trace is never in memory as a whole. */
+import { highResolutionGroups } from '../../trace/high-resolution.ts';
 import type { TraceReader } from '../../trace/reader.ts';
-import { massGroups, type TensorName, tensorNames, tensorSpecs } from '../../trace/schema.ts';
+import { massGroups, type TensorName, tensorNames, type TensorSpec, tensorSpecs } from '../../trace/schema.ts';
 import { readFloats } from './trace-values.ts';
 
 export interface TensorRange {
@@ -26,16 +27,30 @@ export interface TraceNumbers {
   readonly ok: boolean;
 }
 
+/** Of tensors that no sum is checked of, so that a large one is never in memory as a whole. */
+const valuesAtOnce = 1_000_000;
+
 /** @throws TraceError, errors of the file system */
 export async function checkTrace(trace: TraceReader): Promise<TraceNumbers> {
   const tolerance = trace.metadata.attention.sumTolerance;
   const ranges = new RangeCollector();
-  const checks = [...(await checkVision(trace, ranges, tolerance)), ...(await checkDecoder(trace, ranges, tolerance))];
-  for (const name of ['image.input', 'image.display', 'vision.rollout'] as const) {
-    if (trace.tensors[name]) ranges.add(name, await readFloats(trace, name));
+  const checks = [
+    ...(await checkVision(trace, ranges, tolerance)),
+    ...(await checkDecoder(trace, ranges, tolerance)),
+    ...(await checkHighResolution(trace, tolerance)),
+  ];
+  for (const name of presentTensors(trace)) {
+    if (ranges.all.has(name)) continue;
+    const [length = 0, ...rest] = trace.tensors[name]!.shape;
+    const rows = Math.max(1, Math.floor(valuesAtOnce / rest.reduce((product, size) => product * size, 1)));
+    for (let row = 0; row < length; row += rows) {
+      ranges.add(name, await readFloats(trace, name, [[row, Math.min(length, row + rows)]]));
+    }
   }
   const legal = [...ranges.all].every(([name, { min, max, notFinite }]) => {
-    return notFinite === 0 && (!tensorSpecs[name].probability || (min >= 0 && max <= 1 + tolerance));
+    const spec: TensorSpec = tensorSpecs[name];
+    const finite = notFinite === 0 || spec.maybeNaN === true;
+    return finite && (!spec.probability || (min >= 0 && max <= 1 + tolerance));
   });
   return { ranges: ranges.all, checks, ok: legal && checks.every(check => check.passed) };
 }
@@ -82,6 +97,30 @@ async function checkDecoder(trace: TraceReader, ranges: RangeCollector, toleranc
     }
   }
   return [masses.result, visual.result, text.result];
+}
+
+async function checkHighResolution(trace: TraceReader, tolerance: number): Promise<SumCheck[]> {
+  const steps = trace.tensors['high_resolution.mass']?.shape[0] ?? 0;
+  if (steps === 0) return [];
+  const { heads } = trace.metadata.model.decoder;
+  const groups = highResolutionGroups.length;
+  const masses = new SumCollector('groups with high resolution = 1', tolerance);
+  const fetched = new SumCollector('a row to all high-resolution tokens = their group', tolerance);
+  for (let step = 0; step < steps; step++) {
+    const mass = await readRow(trace, 'high_resolution.mass', step);
+    const toTokens = await readRow(trace, 'high_resolution.token_attention', step);
+    const layers = mass.length / heads / groups;
+    const tokens = toTokens.length / layers;
+    for (let layer = 0; layer < layers; layer++) {
+      let share = 0;
+      for (let head = layer * heads; head < (layer + 1) * heads; head++) {
+        masses.add(sum(mass, head * groups, groups), 1);
+        share += mass[head * groups]! / heads;
+      }
+      fetched.add(sum(toTokens, layer * tokens, tokens), share);
+    }
+  }
+  return [masses.result, fetched.result];
 }
 
 class SumCollector {
