@@ -93,9 +93,8 @@ test('hovering a dropped patch tells where it was dropped, by which scores, and 
     await panel.byTest('patch-grid').hover({ position: patchAt(patch) });
     await waitForText(panel, 'fate-readout', /dropped: both scores under their cuts/);
     const text = await textOf(panel, 'fate-body');
-    assert.match(text, /share of mass [\d.·⁻]+ < 0\.0033/);
-    assert.match(text, /largest [\d.·⁻]+ < 0\.0026/);
-    assert.match(text, /gone/);
+    assert.match(text, /[\d.·⁻]+ < 0\.0033 share of mass/);
+    assert.match(text, /[\d.·⁻]+ < 0\.0026 largest/);
     assert.equal(await panel.pixels('overlay-canvas'), heat, 'a hover draws marks, nothing else');
     const rings = await panel.page.locator('.decision .ring[visibility="visible"]').count();
     assert.ok(rings >= 2, `${rings} rings`);

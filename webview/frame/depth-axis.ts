@@ -137,7 +137,7 @@ export class DepthAxis implements Region {
     this.rule.style.left = `${first.left - (scrolled ? 15 : 52)}px`;
     this.visionCaption.style.left = '16px';
     this.decoderCaption.style.left = scrolled ? '16px' : `${first.left}px`;
-    this.maximumCaption.style.left = `${first.left - 40}px`;
+    this.maximumCaption.style.left = `${first.left - 46}px`;
     setText(this.maximumCaption, captions.numbers);
     this.maximumCaption.hidden = scrolled || last.pitch < 40;
     setText(this.visionCaption, captions.vision(scene));

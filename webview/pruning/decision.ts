@@ -141,7 +141,7 @@ export function scaleOf({ unit, cutoff }: StageScore, values: readonly number[])
   const positive = all.filter(value => value > 0);
   const least = positive.reduce((a, b) => Math.min(a, b), Infinity);
   const magnitudes = unit === 'probability' || unit === 'share' || unit === 'density' || unit === 'number';
-  if (magnitudes && low >= 0 && high / least > 20)
+  if (magnitudes && low >= 0 && high / least > 6)
     return {
       low: powerOfTen(Math.floor(Math.log10(Math.max(least, high * 1e-6)))),
       high: powerOfTen(Math.ceil(Math.log10(high))),

@@ -90,8 +90,11 @@ export function verdictWords(fates: RunFates, stage: number, patch: number): str
   const names = ['kept', 'merged', 'dropped', 'rescued', 'gone before'] as const;
   const size = became === fate.merged ? fates.state(stage).groupSize[patch]! : 0;
   const verdict = size > 1 ? `merged, ${size} patches` : (names[became] ?? 'gone before');
-  return reason === undefined ? verdict : `${verdict}: ${reason}`;
+  return reason === undefined ? verdict : `${verdict}: ${withoutFate(reason)}`;
 }
+
+/** Reasons may begin with the fate that they explain, which is said already. */
+const withoutFate = (reason: string): string => reason.replace(/^(stays|kept|merges|merged|goes|dropped): /, '');
 
 /** Change of the number of tokens, with a true minus. */
 export const changeWords = ({ entering, leaving }: Pick<Stage, 'entering' | 'leaving'>): string =>

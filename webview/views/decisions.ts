@@ -155,7 +155,7 @@ export class Decisions {
     if (card.drawn !== key) {
       card.drawn = key;
       const decision = decisionOf(fates, stage, score);
-      const box: Box = { left: 34, top: 8, width: width - 40, height: plotHeight };
+      const box: Box = { left: 40, top: 8, width: width - 46, height: plotHeight };
       const drawing = drawDecision(decision, box, metadata.tokens);
       const { token } = fates.state(stage - 1);
       card.places = new Map(decision.points.map(({ patch }, i) => [token[patch]!, drawing.positions[i]!]));

@@ -75,43 +75,30 @@ export class FateReadout implements Region {
             ),
           ]
         : [];
+    const told = dropped < 0 ? stage : dropped;
+    const toldStage = fates.stages[told];
+    const verdict = toldStage
+      ? `${verdictWords(fates, told, patch)}, ${placeWords(toldStage)}`
+      : 'before the first stage';
+    const last = fates.state(fates.stages.length - 1).droppedAt[patch]!;
+    const rows = this.stageTable(fates, patch, told, last < 0 ? fates.stages.length : last + 1, metadata);
     this.body.replaceChildren(
+      element('p', { class: 'fate-verdict', 'data-testid': 'fate-verdict' }, verdict),
       ...looked,
-      this.stageTable(fates, patch, stage, metadata),
+      rows,
       ...this.tree(fates, alive, patch, at),
     );
-    this.body.querySelector('tr.shown')?.scrollIntoView({ block: 'nearest' });
   }
 
-  /** A line per stage: each score with its cut-off, and what became of the token. */
-  private stageTable(fates: RunFates, patch: number, shown: number, metadata: RunMetadata): HTMLElement {
-    const rows = fates.stages.map((stage, index) => {
-      const scores = stage.scores.flatMap((score, i) => {
-        const value = fates.scoreOf(index, i, patch);
-        if (Number.isNaN(value)) return [];
-        const { cutoff } = score;
-        const against = cutoff
-          ? ` ${isAbove(cutoff, value) ? (cutoff.inclusive ? '≥' : '>') : cutoff.inclusive ? '<' : '≤'} ${scoreText(score, cutoff.value, metadata.tokens)}`
-          : '';
-        const text = `${scoreText(score, value, metadata.tokens)}${against}`;
-        return [
-          element(
-            'span',
-            { class: 'score', title: score.title },
-            element('span', { class: 'dim' }, `${score.title} `),
-            text,
-          ),
-        ];
-      });
-      const gone = fates.state(index - 1).droppedAt[patch]! >= 0;
-      const verdict = gone ? 'gone' : verdictWords(fates, index, patch);
+  /** A line per stage up to the one that dropped it: each score with its cut-off, and what became of the token. */
+  private stageTable(fates: RunFates, patch: number, shown: number, end: number, metadata: RunMetadata): HTMLElement {
+    const rows = fates.stages.slice(0, end).map((stage, index) => {
+      const verdict = verdictWords(fates, index, patch);
+      const scores = scoreLines(fates, index, patch, metadata);
+      const classes = [index === shown ? ['shown'] : [], index > shown ? ['later'] : []].flat().join(' ');
       return element(
         'tr',
-        {
-          class:
-            [index === shown ? 'shown' : '', index > shown ? 'later' : '', gone ? 'gone' : ''].join(' ').trim() ||
-            undefined,
-        },
+        { class: classes === '' ? undefined : classes },
         element('td', { title: stage.title }, placeName(stage)),
         element('td', {}, ...(scores.length > 0 ? scores : ['–'])),
         element('td', { class: /^(dropped|rescued)/.test(verdict) ? 'strong' : undefined }, verdict),
@@ -205,4 +192,17 @@ export class FateReadout implements Region {
     const notes = (method.notes ?? []).map(note => element('p', { class: 'fate-note small' }, note));
     this.body.replaceChildren(table, ...notes);
   }
+}
+
+/** "0.0031 < 0.0040 share of the text's attention" for each score that the token had at the stage. */
+function scoreLines(fates: RunFates, stage: number, patch: number, { tokens }: RunMetadata): HTMLElement[] {
+  return fates.stages[stage]!.scores.flatMap((score, i) => {
+    const value = fates.scoreOf(stage, i, patch);
+    if (Number.isNaN(value)) return [];
+    const { cutoff } = score;
+    const sign = cutoff && (isAbove(cutoff, value) ? (cutoff.inclusive ? '≥' : '>') : cutoff.inclusive ? '<' : '≤');
+    const against = cutoff ? ` ${sign} ${scoreText(score, cutoff.value, tokens)}` : '';
+    const name = element('span', { class: 'dim' }, ` ${score.title}`);
+    return [element('div', { class: 'score', title: score.title }, scoreText(score, value, tokens) + against, name)];
+  });
 }

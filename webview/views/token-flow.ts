@@ -115,7 +115,7 @@ export class TokenFlow {
     const labels: Label[] = [];
     const stretches: Record<Kind, Stretch[]> = { key: [], single: [], merged: [] };
 
-    if (columns.first === 0) this.addSource(source, scale, gutter, end, pieces, labels);
+    if (columns.first === 0) this.addSource(source, scale, gutter, pieces, labels);
     steps.forEach((step, i) => {
       const x = gutter + i * columns.pitch;
       const next = i === steps.length - 1 ? x + Math.max(tile, columns.pitch - 4) : x + columns.pitch;
@@ -150,14 +150,7 @@ export class TokenFlow {
     this.describe(reduction.stages.length, source, last, leavingScale < scale, scene);
   }
 
-  private addSource(
-    source: FlowStep,
-    scale: number,
-    gutter: number,
-    end: number,
-    pieces: Piece[],
-    labels: Label[],
-  ): void {
+  private addSource(source: FlowStep, scale: number, gutter: number, pieces: Piece[], labels: Label[]): void {
     // The patches as what they will be part of when the decoder begins.
     const { merged, single } = this.sourcePatches();
     const bar: Piece[] = [];
@@ -188,14 +181,11 @@ export class TokenFlow {
     }
     pieces.push(...bar);
     labels.push({ key: 'patches', x: 0, y: y + 12, text: count(flowTotal(source.entering)), kind: 'count' });
-    if (source.stages.length > 0 && source.dropped > 0)
-      labels.push({
-        key: 'source dropped',
-        x: 0,
-        y: Math.max(y + 24, end),
-        text: `\u2212${count(source.dropped)}`,
-        kind: 'change',
-      });
+    if (source.dropped === 0) return;
+    // Beside the bar there is room: all that goes on lies higher.
+    const middle = y - dropped / 2;
+    labels.push({ key: 'gone', x: sourceWidth + 5, y: middle, text: `\u2212${count(source.dropped)}`, kind: 'change' });
+    labels.push({ key: 'gone words', x: sourceWidth + 5, y: middle + 13, text: 'dropped', kind: 'words' });
   }
 
   /** How many patches enter the decoder alone, and how many as part of a group. */
