@@ -46,6 +46,12 @@ export const targets = {
     outputs: ['dist/traffic-worker.cjs'],
     options: { ...commonJs, external: native },
   },
+  /** The thread of a user's own method; loads nothing but that. */
+  methodWorker: {
+    entry: 'native/methods/own/method-worker.ts',
+    outputs: ['dist/method-worker.cjs'],
+    options: commonJs,
+  },
   webview: {
     entry: 'webview/main.ts',
     outputs: ['dist/webview/main.js', 'dist/webview/main.css'],

@@ -17,13 +17,18 @@ export class MethodRun {
     public notes: readonly string[],
   ) {}
 
-  static start({ method, prompt, config }: DecoderInput & { readonly method?: ChosenMethod | undefined }): MethodRun {
+  /** @throws FoveaError `usage` or `method-failed` */
+  static async start({
+    method,
+    prompt,
+    config,
+  }: DecoderInput & { readonly method?: ChosenMethod | undefined }): Promise<MethodRun> {
     if (!method) {
       const before = prompt.tokens.filter(({ position }) => position < prompt.visual.first).length;
       return new MethodRun(undefined, TokenReducer.idle(gridSide(config.vision) ** 2, before), {}, []);
     }
     const { setup } = method;
-    const hooks = method.method.start(setup);
+    const hooks = await method.method.start(setup);
     return new MethodRun(method, TokenReducer.of(method.method.name, hooks, setup), setup.parameters, method.notes);
   }
 
@@ -42,7 +47,7 @@ export class MethodRun {
     const solveBudget = chosen?.method.solveBudget;
     if (chosen?.budget === undefined || !solveBudget) return false;
     const { method, setup, budget } = chosen;
-    const restart = (parameters: Parameters): MethodHooks =>
+    const restart = async (parameters: Parameters): Promise<MethodHooks> =>
       method.start({ ...setup, parameters }, reducer.hooks.memory?.());
     let trials = 0;
     const measure = async (parameters: Parameters): Promise<TokenCounts> => {
@@ -52,7 +57,7 @@ export class MethodRun {
         { ...input, maxNewTokens: 1 },
         {
           signal,
-          reducer: reducer.continuedBy(restart(parameters)),
+          reducer: reducer.continuedBy(await restart(parameters)),
           fetching: highResolution?.reader(false),
         },
       );
@@ -64,7 +69,7 @@ export class MethodRun {
     const { parameters, notes = [] } = solution;
     this.parameters = parameters;
     this.notes = [...this.notes, ...notes];
-    this.reducer = reducer.continuedBy(restart(parameters));
+    this.reducer = reducer.continuedBy(await restart(parameters));
     return true;
   }
 }
@@ -90,5 +95,6 @@ export function describeMethod({ chosen, parameters, notes }: MethodRun, counts:
         parameters: beside.setup.parameters,
       },
     }),
+    ...(chosen.module && { module: chosen.module }),
   };
 }

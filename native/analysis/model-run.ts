@@ -64,7 +64,7 @@ export interface ModelRun {
 export async function runModel(engine: Engine, input: ModelInput, options: RunOptions): Promise<ModelRun> {
   const choose = createTokenChooser(input.sampling);
   const started = performance.now();
-  const method = MethodRun.start(input);
+  const method = await MethodRun.start(input);
   const vision = await runVision(engine, input.config, input.pixels, { ...options, reducer: method.reducer });
   const highResolution =
     input.highResolution && (await HighResolutionRun.prepare(engine, input, input.highResolution, options));

@@ -10,6 +10,7 @@ import {
   openHighResolution,
 } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeImage } from '../image/decode-image.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
@@ -23,7 +24,13 @@ import { makeHoverPictures } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
-import { type LogitsObserver, runModel } from './model-run.ts';
+import {
+  type LogitsObserver,
+  type ModelInput as RunInput,
+  type ModelRun,
+  runModel,
+  type RunOptions,
+} from './model-run.ts';
 import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
 import { highResolutionSize, runBytes } from './run-memory.ts';
@@ -69,7 +76,7 @@ export class Pipeline {
   }
 
   private async run(request: AnalyzeRequest, options: AnalysisOptions): Promise<Analysis> {
-    const { progress, signal, traced = true, observer } = options;
+    const { progress, signal, traced = true } = options;
     const started = performance.now();
     const tracePath = resolve(request.tracePath);
 
@@ -77,11 +84,23 @@ export class Pipeline {
     await letOthersRun(signal);
     if (traced) await prepareOutput(tracePath, request.imagePath);
     const files = await openModelFiles(resolve(request.modelFolder));
-    const { checkpoint, tokenizer, template, processor } = files;
+    const { checkpoint, tokenizer, template } = files;
     const { config } = checkpoint;
     const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
     const projections = await projectionsOf(request, checkpoint);
-    const method = methodOf(request, config, prompt, projections?.description);
+    const method = await methodOf(request, config, prompt, projections?.description, signal);
+    try {
+      return await this.runMethod({ request, files, prompt, projections, method, started, tracePath }, options);
+    } finally {
+      await method?.dispose?.();
+    }
+  }
+
+  private async runMethod(prepared: Prepared, options: AnalysisOptions): Promise<Analysis> {
+    const { request, files, prompt, projections, method, started, tracePath } = prepared;
+    const { progress, signal, traced = true, observer } = options;
+    const { checkpoint, tokenizer, processor } = files;
+    const { config } = checkpoint;
     const plan = method?.highResolution;
     const image = await decodeImage(request.imagePath);
     const settings = paddedSettings(processor, plan);
@@ -96,36 +115,18 @@ export class Pipeline {
     const shape = recordedShape(files, prompt);
     const high = highResolution && highResolutionSize(config, highResolution, request.maxNewTokens);
     if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + (high?.traceBytes ?? 0));
-    const loads = this.model.loads;
-    const loadStarted = performance.now();
-    const extra = runBytes(config, {
-      promptLength: prompt.ids.length,
-      textTokens: prompt.tokens.length,
-      maxNewTokens: request.maxNewTokens,
-      recorded: traced ? shape : undefined,
-    });
-    const engine = await this.model.require(files, request, extra + (high?.memoryBytes ?? 0), progress, signal);
-    const load = this.model.loads === loads ? 0 : performance.now() - loadStarted;
-
     const recorder = traced ? new TraceRecorder(shape) : undefined;
-    const run = await runModel(
-      engine,
-      {
-        config,
-        tokenizer,
-        prompt,
-        pixels: input.pixels,
-        maxNewTokens: request.maxNewTokens,
-        sampling: request.sampling,
-        method,
-        highResolution,
-      },
+    const { run, engine, load } = await this.answer(
+      request,
+      files,
+      { config, tokenizer, prompt, pixels: input.pixels, method, highResolution },
       { progress, signal, recorder, observer },
+      high?.memoryBytes ?? 0,
     );
     let metadata = describeRun({
       request,
       checkpoint,
-      engine: engine.description,
+      engine,
       image,
       input,
       display: display ?? { mime: 'image/webp', width: image.width, height: image.height },
@@ -155,6 +156,36 @@ export class Pipeline {
     };
   }
 
+  /** Runs the model, loading its weights first if they are not in memory. */
+  private async answer(
+    request: AnalyzeRequest,
+    files: ModelFiles,
+    input: Pick<RunInput, 'config' | 'tokenizer' | 'prompt' | 'pixels' | 'method' | 'highResolution'>,
+    options: RunOptions,
+    highResolutionBytes: number,
+  ): Promise<Answered> {
+    const { maxNewTokens, sampling } = request;
+    const { config, prompt } = input;
+    const loads = this.model.loads;
+    const started = performance.now();
+    const extra = runBytes(config, {
+      promptLength: prompt.ids.length,
+      textTokens: prompt.tokens.length,
+      maxNewTokens,
+      recorded: options.recorder ? recordedShape(files, prompt) : undefined,
+    });
+    const engine = await this.model.require(
+      files,
+      request,
+      extra + highResolutionBytes,
+      options.progress,
+      options.signal,
+    );
+    const load = this.model.loads === loads ? 0 : performance.now() - started;
+    const run = await runModel(engine, { ...input, maxNewTokens, sampling }, options);
+    return { run, engine: engine.description, load };
+  }
+
   private async write(path: string, metadata: RunMetadata, tensors: TraceTensors): Promise<number> {
     this.partialTrace = path + partialExtension;
     try {
@@ -163,6 +194,23 @@ export class Pipeline {
       this.partialTrace = undefined;
     }
   }
+}
+
+interface Prepared {
+  readonly request: AnalyzeRequest;
+  readonly files: ModelFiles;
+  readonly prompt: Prompt;
+  readonly projections: Awaited<ReturnType<typeof projectionsOf>>;
+  readonly method: ChosenMethod | undefined;
+  /** `performance.now()` when the run began. */
+  readonly started: number;
+  readonly tracePath: string;
+}
+
+interface Answered {
+  readonly run: ModelRun;
+  readonly engine: EngineDescription;
+  readonly load: number;
 }
 
 /** @throws FoveaError `usage` */
@@ -191,12 +239,13 @@ async function projectionsOf(
 }
 
 /** @throws FoveaError `usage`, `budget-impossible` or `architecture-unsupported` */
-function methodOf(
+async function methodOf(
   { method }: AnalyzeRequest,
   config: ModelConfig,
   prompt: Prompt,
   highResolution: HighResolutionDescription | undefined,
-): ChosenMethod | undefined {
+  signal: AbortSignal | undefined,
+): Promise<ChosenMethod | undefined> {
   if (!method) return undefined;
   if (config.selectStrategy === 'full' && method.name !== 'none') {
     throw new FoveaError(
@@ -207,7 +256,7 @@ function methodOf(
   }
   const after = prompt.tokens.filter(({ position }) => position > prompt.visual.first);
   const text = { before: prompt.tokens.length - after.length, after: after.map(token => token.text) };
-  return chooseMethod(method, modelShape(config, highResolution), text);
+  return chooseMethod(method, modelShape(config, highResolution), text, signal);
 }
 
 function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): RecordedShape {

@@ -53,8 +53,9 @@ How to answer
   --seed N               the same seed draws the same answer. Default: 0
 
 Which visual tokens to keep
-  --method NAME          a token method; without one, all visual tokens run. flexattention fetches high-resolution tokens
-                         as well, alone or beside another: mustdrop+flexattention
+  --method NAME          a token method, or the path of a module of your own (docs/own-methods.md); without one, all
+                         visual tokens run. flexattention fetches high-resolution tokens as well, alone or beside
+                         another: mustdrop+flexattention
   --variant code|paper   as the official code behaves, or as the publication says, where they differ
   --budget N             visual tokens, mean over the decoder's layers
   --set NAME=VALUE       a parameter of the method; may be repeated. Of the second one: flexattention.count=58

@@ -41,7 +41,7 @@ export async function planCommand(words: readonly string[], context: CommandCont
   const { shape, note } = await shapeOf(values.shape);
   const { method } = methodOption(values);
   if (!method) throw usage('No method is named.');
-  const plan = planMethod(shape, method, textTokensOf(values.tokens, shape), formulaOf(values.formula));
+  const plan = await planMethod(shape, method, textTokensOf(values.tokens, shape), formulaOf(values.formula));
   const described = note === undefined ? plan : { ...plan, notes: [note, ...plan.notes] };
   context.stdout.write(values.json ? `${JSON.stringify(described)}\n` : planText(values.shape, described));
   return exitCodes.ok;

@@ -4,6 +4,7 @@ import type { MethodRequest } from '../rpc.ts';
 import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { MethodSetup, MethodVariant, ModelShape, Parameters, TokenMethod } from './method.ts';
 import { completeParameters } from './parameters.ts';
+import { isModulePath, loadOwnMethod, type OwnMethod } from './own/own-method.ts';
 import { findMethod } from './registry.ts';
 
 export interface ChosenMethod {
@@ -16,16 +17,20 @@ export interface ChosenMethod {
   /** Where the method itself, or the one beside it, fetches high-resolution tokens. */
   readonly highResolution?: HighResolutionPlan;
   readonly beside?: { readonly method: TokenMethod; readonly setup: MethodSetup };
+  /** Where the method is the user's own. */
+  readonly module?: OwnMethod['module'];
+  /** Gives back what it holds, if anything. */
+  readonly dispose?: () => Promise<void>;
 }
 
 /** Whether a request needs the weights that read high-resolution tokens. @throws FoveaError `usage` */
 export function fetchesHighResolution(request: MethodRequest): boolean {
-  return namesOf(request).some(name => findMethod(name).fetchesHighResolution === true);
+  return namesOf(request).some(name => !isModulePath(name) && findMethod(name).fetchesHighResolution === true);
 }
 
 /** @throws FoveaError `usage` */
 function namesOf({ name }: MethodRequest): readonly string[] {
-  const names = name.split('+').map(part => part.trim());
+  const names = isModulePath(name) && !/\+[a-z]+$/.test(name) ? [name] : name.split('+').map(part => part.trim());
   if (names.length <= 2) return names;
   throw new FoveaError('usage', `${name} are too many methods at once.`, 'Two run together, e.g. fastv+flexattention.');
 }
@@ -43,34 +48,59 @@ function splitParameters(given: Parameters, second: string | undefined): { own: 
   };
 }
 
-/** @throws FoveaError `usage` or `budget-impossible` */
-export function chooseMethod(request: MethodRequest, shape: ModelShape, text: MethodSetup['text']): ChosenMethod {
-  const [name = '', second] = namesOf(request);
-  const method = findMethod(name);
+/**
+ * @param request its name may be the path of the user's own module
+ * @param signal ends what runs of that module
+ * @throws FoveaError `usage`, `budget-impossible` or `method-failed`
+ */
+export async function chooseMethod(
+  request: MethodRequest,
+  shape: ModelShape,
+  text: MethodSetup['text'],
+  signal?: AbortSignal,
+): Promise<ChosenMethod> {
+  const [name = ''] = namesOf(request);
+  if (!isModulePath(name)) return settle(findMethod(name), request, shape, text);
+  const own = await loadOwnMethod(name, shape, signal);
+  try {
+    return { ...(await settle(own.method, request, shape, text)), module: own.module, dispose: own.dispose };
+  } catch (error) {
+    await own.dispose();
+    throw error;
+  }
+}
+
+async function settle(
+  method: TokenMethod,
+  request: MethodRequest,
+  shape: ModelShape,
+  text: MethodSetup['text'],
+): Promise<ChosenMethod> {
+  const [, second] = namesOf(request);
   const asked = splitParameters(request.parameters ?? {}, second);
   const variant = variantOf(method, request.variant);
   const parameters = completeParameters(method, asked.own, shape, variant);
   const given = Object.keys(asked.own);
   const setup: MethodSetup = { shape, variant, parameters, given, text };
-  const high = highResolutionOf(method, setup, second, asked.beside);
+  const high = await highResolutionOf(method, setup, second, asked.beside);
   const { budget } = request;
   if (budget === undefined) return { method, setup, notes: [], ...high };
   checkBudget(method, budget, shape);
-  const solution = method.resolveBudget?.(budget, setup);
+  const solution = await method.resolveBudget?.(budget, setup);
   if (!solution) return { method, setup, budget, notes: [], ...high };
   const resolved = kept(solution.parameters, asked.own, parameters);
   return { method, setup: { ...setup, parameters: resolved }, budget, notes: solution.notes ?? [], ...high };
 }
 
 /** @throws FoveaError `usage` for methods that do not go together */
-function highResolutionOf(
+async function highResolutionOf(
   method: TokenMethod,
   setup: MethodSetup,
   besideName: string | undefined,
   besideParameters: Parameters,
-): Pick<ChosenMethod, 'highResolution' | 'beside'> {
+): Promise<Pick<ChosenMethod, 'highResolution' | 'beside'>> {
   if (besideName === undefined) {
-    const plan = method.fetchesHighResolution ? method.start(setup).highResolution : undefined;
+    const plan = method.fetchesHighResolution ? (await method.start(setup)).highResolution : undefined;
     return plan ? { highResolution: plan } : {};
   }
   const second = findMethod(besideName);
@@ -89,7 +119,7 @@ function highResolutionOf(
   const parameters = completeParameters(second, others, shape, variant);
   const given = Object.keys(others);
   const besideSetup: MethodSetup = { shape, variant, parameters, given, text };
-  const plan = second.start(besideSetup).highResolution;
+  const plan = (await second.start(besideSetup)).highResolution;
   return { beside: { method: second, setup: besideSetup }, ...(plan && { highResolution: plan }) };
 }
 

@@ -92,11 +92,11 @@ export interface TokenMethod {
   /** By which mean over layers a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
   /** Parameters that meet a budget of visual tokens whatever the image. @throws FoveaError `budget-impossible` */
-  readonly resolveBudget?: (budget: number, setup: MethodSetup) => BudgetSolution;
+  readonly resolveBudget?: (budget: number, setup: MethodSetup) => Awaitable<BudgetSolution>;
   /** The same where counts follow from the image: tries prefills; undefined if they do not. @throws FoveaError `budget-impossible` */
   readonly solveBudget?: (budget: number, setup: MethodSetup, measure: Measure) => Promise<BudgetSolution | undefined>;
   /** @throws FoveaError `usage` for parameters that do not go together or do not fit the model */
-  readonly start: (setup: MethodSetup, memory?: unknown) => MethodHooks;
+  readonly start: (setup: MethodSetup, memory?: unknown) => Awaitable<MethodHooks>;
   /** Token counts that do not follow from the image, for models that are not loaded; undefined where they do. */
   readonly predict?: (setup: MethodSetup, budget?: number) => PredictedTokens | undefined;
 }

@@ -34,9 +34,14 @@ export interface Plan {
 const halfBytes = 2;
 
 /** @throws FoveaError `usage` for methods whose counts follow from the image, `budget-impossible` */
-export function planMethod(shape: ModelShape, request: MethodRequest, textTokens: number, formula: MacFormula): Plan {
+export async function planMethod(
+  shape: ModelShape,
+  request: MethodRequest,
+  textTokens: number,
+  formula: MacFormula,
+): Promise<Plan> {
   const text = { before: 0, after: Array.from({ length: textTokens }, () => '') };
-  const { method, setup, budget, notes } = chooseMethod(request, shape, text);
+  const { method, setup, budget, notes } = await chooseMethod(request, shape, text);
   const predicted = method.predict?.(setup, budget);
   if (!predicted) {
     const hint = method.budget ? 'Name a budget with --budget, or run it on an image.' : 'Run it on an image.';

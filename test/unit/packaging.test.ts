@@ -49,6 +49,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     [
       'dist/cli.cjs',
       'dist/extension.cjs',
+      'dist/method-worker.cjs',
       'dist/server.cjs',
       'dist/traffic-worker.cjs',
       'dist/webview/main.css',
