@@ -217,7 +217,7 @@ test('plans follow the counting of the specification for LLaVA-1.5-7B', () => {
 });
 
 test('what stays in the cache of the first filtered layer keeps its order, whatever was dropped after it', async () => {
-  const hooks = mustDrop.start(setupFor(mustDrop, { globalThreshold: 1, localThreshold: 0.5 }), {
+  const hooks = await mustDrop.start(setupFor(mustDrop, { globalThreshold: 1, localThreshold: 0.5 }), {
     keyIds: new Set([3, 70]),
   });
   const reducer = TokenReducer.of('mustdrop', hooks, setupFor(mustDrop));
