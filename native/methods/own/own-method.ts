@@ -12,7 +12,7 @@ export interface OwnMethod {
   readonly method: TokenMethod;
   readonly module: { readonly path: string; readonly digest: string };
   /** Ends the thread. */
-  dispose(): Promise<void>;
+  readonly dispose: () => Promise<void>;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

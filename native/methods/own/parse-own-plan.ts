@@ -63,7 +63,7 @@ function parseScore(value: unknown, where: string): PlanScore {
 
 function parseCutoff(value: unknown, name: string, where: string): NonNullable<PlanScore['cutoff']> {
   const fields = typeof value === 'number' ? { value } : requireFields(value, `the cutoff of "${name}"`);
-  const { value: at, above, inclusive, rule } = fields as Fields;
+  const { value: at, above, inclusive, rule } = fields;
   if (typeof at !== 'number') throw bad(where, `has a cutoff of "${name}" that is no number`);
   return {
     value: at,
@@ -78,7 +78,7 @@ function parseGroups(value: unknown, where: string): TokenGroup[] {
     const fields = Array.isArray(group)
       ? { members: group as unknown[] }
       : requireFields(group, `token ${index} of ${where}`);
-    const { members, weights } = fields as Fields;
+    const { members, weights } = fields;
     return {
       members: indices(members, `members of token ${index}`, where),
       ...(weights !== undefined && { weights: Array.from(numbers(weights, `weights of token ${index}`, where)) }),
