@@ -67,7 +67,7 @@ class ScheduledAttention:
             state.repeat_own_keys()
         uses, starts = combined_uses([schedule], self._rank)
         executor = Executor(state, self._inputs, self._link, self._attention)
-        recorder = Recorder(lambda _: None, 0, 0, self._rank, not self._link.synchronous)
+        recorder = Recorder(lambda _: None, 0, 0, self._rank, self._inputs.device, not self._link.synchronous)
         recorder.begin()
         executor.run(schedule, recorder, uses, starts[0], lambda _: None)
         return state

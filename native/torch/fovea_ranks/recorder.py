@@ -13,9 +13,13 @@ Stamp = Union[int, "torch.cuda.Event"]
 
 
 class Recorder:
-    def __init__(self, emit: Callable[[dict], None], run: int, repeat: int, rank: int, on_stream: bool) -> None:
+    def __init__(
+        self, emit: Callable[[dict], None], run: int, repeat: int, rank: int, device: torch.device, on_stream: bool
+    ) -> None:
         self._emit, self._run, self._repeat, self.rank = emit, run, repeat, rank
         self._on_stream = on_stream
+        # GPU work beside gloo is timed by the host, so the host has to see the end of it.
+        self._waits_for = device if device.type == "cuda" and not on_stream else None
         self._pending: List[Tuple[Dict[str, Any], Stamp, Stamp]] = []
         self._anchor: Optional[Tuple["torch.cuda.Event", int]] = None
 
@@ -31,6 +35,8 @@ class Recorder:
         self._say({"e": "end", "rank": self.rank, "at": self.nanoseconds(at)})
 
     def stamp(self) -> Stamp:
+        if self._waits_for is not None:
+            torch.cuda.synchronize(self._waits_for)
         if not self._on_stream:
             return now()
         event = torch.cuda.Event(enable_timing=True)

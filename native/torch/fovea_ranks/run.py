@@ -176,7 +176,7 @@ class RankRun:
                         verify.begin(index, schedule)
                     if device.type == "cuda":
                         torch.cuda.reset_peak_memory_stats(device)
-                    recorder = Recorder(record, index, repeat, place.rank, not link.synchronous)
+                    recorder = Recorder(record, index, repeat, place.rank, device, not link.synchronous)
                     link.barrier()
                     recorder.begin()
                     executor.run(schedule, recorder, uses, start, meter.step)
