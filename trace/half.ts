@@ -66,9 +66,9 @@ function decodingTable(): Float32Array {
   return decoded;
 }
 
-export function fromHalf(halves: Uint16Array): Float32Array {
+/** @param values of the same length, to be overwritten */
+export function fromHalf(halves: Uint16Array, values = new Float32Array(halves.length)): Float32Array {
   const table = decodingTable();
-  const values = new Float32Array(halves.length);
   for (let i = 0; i < halves.length; i++) values[i] = table[halves[i]!]!;
   return values;
 }

@@ -35,13 +35,16 @@ export async function summarizeAnswer(
   const { leading, count } = run.visual;
   const maps = Array.from({ length: layers }, () => new Float32Array(count - leading));
   const singledOut = new Float64Array(layers);
+  // One for all: as many arrays as there are rows and layers would keep the collector busy.
+  const mean = new Float32Array(count - leading);
   for (let row = firstRow; row < endRow; row++) {
     const attention = await readRow(row);
     maps.forEach((map, layer) => {
       const perHead = attention.subarray(layer * heads * count, (layer + 1) * heads * count);
-      const mean = headMean(perHead, heads, count, leading);
+      headMean(perHead, heads, count, leading, mean.fill(0));
       singledOut[layer]! += aboveEvenSpread(mean) / answerTokens;
-      for (let patch = 0; patch < map.length; patch++) map[patch]! += mean[patch]! / answerTokens;
+      const share = 1 / answerTokens;
+      for (let patch = 0; patch < map.length; patch++) map[patch] = map[patch]! + mean[patch]! * share;
     });
   }
   const layer = singledOut.indexOf(Math.max(...singledOut));
@@ -56,18 +59,32 @@ export async function summarizeAnswer(
   };
 }
 
-/** From [heads, visual tokens] to [patches]. */
-export function headMean(perHead: Float32Array, heads: number, count: number, leading: number): Float32Array {
-  const mean = new Float32Array(count - leading);
+/** From [heads, visual tokens] to [patches]. @param mean zeros, to be added to */
+export function headMean(
+  perHead: Float32Array,
+  heads: number,
+  count: number,
+  leading: number,
+  mean = new Float32Array(count - leading),
+): Float32Array {
+  const patches = mean.length;
   for (let head = 0; head < heads; head++) {
-    for (let patch = 0; patch < mean.length; patch++) mean[patch]! += perHead[head * count + leading + patch]! / heads;
+    const start = head * count + leading;
+    for (let patch = 0; patch < patches; patch++) mean[patch] = mean[patch]! + perHead[start + patch]!;
   }
+  const share = 1 / heads;
+  for (let patch = 0; patch < patches; patch++) mean[patch] = mean[patch]! * share;
   return mean;
 }
 
+/** Plain loops: the user waits while this runs over every layer of every answer token. */
 function aboveEvenSpread(map: Float32Array): number {
-  const even = map.reduce((sum, value) => sum + value, 0) / map.length;
-  return map.reduce((sum, value) => sum + Math.max(0, value - even), 0);
+  let sum = 0;
+  for (let patch = 0; patch < map.length; patch++) sum += map[patch]!;
+  const even = sum / map.length;
+  let above = 0;
+  for (let patch = 0; patch < map.length; patch++) if (map[patch]! > even) above += map[patch]! - even;
+  return above;
 }
 
 /** Rows that predict the answer's tokens, without the one that predicts the end. */

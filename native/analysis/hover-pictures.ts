@@ -3,7 +3,7 @@ import { interpolateMagma } from 'd3';
 import sharp from 'sharp';
 import { fromHalf } from '../../trace/half.ts';
 import { type HoverDescription, type RunMetadata, tensorSpecs, thumbnailSide } from '../../trace/schema.ts';
-import type { TraceTensors } from '../../trace/writer.ts';
+import type { TraceTensor, TraceTensors } from '../../trace/writer.ts';
 import type { RgbImage } from '../image/preprocess.ts';
 import { summarizeAnswer } from './answer-attention.ts';
 
@@ -27,30 +27,33 @@ export async function makeHoverPictures(
   metadata: RunMetadata,
   tensors: TraceTensors,
 ): Promise<HoverPictures> {
-  const thumbnail = await shrinkImage(image);
-  const thumbnailBytes = await encodeWebp(thumbnail, tensorSpecs['image.thumbnail'].largest);
-  const thumbnailTensor: TraceTensors = {
-    'image.thumbnail': { dtype: 'U8', shape: [thumbnailBytes.length], data: thumbnailBytes },
-  };
   const attention = tensors['decoder.attention_to_image'];
-  const summary =
-    attention && (await summarizeAnswer(metadata, row => rowOf(attention.data, row, attention.shape[0]!)));
-  if (!summary) return { tensors: thumbnailTensor };
-  const overlay = paintAttention(thumbnail, metadata, summary.map, summary.maximum);
-  const overlayBytes = await encodeWebp(overlay, tensorSpecs['hover.answer_overlay'].largest);
+  // The library's threads shrink the picture while this one goes through the attention; the user waits for both.
+  const [thumbnail, summary] = await Promise.all([
+    shrinkImage(image),
+    attention && summarizeAnswer(metadata, rowReader(attention.data, attention.shape[0]!)),
+  ]);
+  const overlay = summary && paintAttention(thumbnail, metadata, summary.map, summary.maximum);
+  const [thumbnailBytes, overlayBytes] = await Promise.all([
+    encodeWebp(thumbnail, tensorSpecs['image.thumbnail'].largest),
+    overlay && encodeWebp(overlay, tensorSpecs['hover.answer_overlay'].largest),
+  ]);
   return {
     tensors: {
-      ...thumbnailTensor,
-      'hover.answer_overlay': { dtype: 'U8', shape: [overlayBytes.length], data: overlayBytes },
+      'image.thumbnail': encodedTensor(thumbnailBytes),
+      ...(overlayBytes && { 'hover.answer_overlay': encodedTensor(overlayBytes) }),
     },
-    hover: { layer: summary.layer, heads: 'mean', maximum: summary.maximum },
+    ...(summary && { hover: { layer: summary.layer, heads: 'mean', maximum: summary.maximum } }),
   };
 }
 
-/** @param halves [rows, …] @returns the values of one row */
-function rowOf(halves: Uint8Array, row: number, rows: number): Float32Array {
-  const length = halves.byteLength / 2 / rows;
-  return fromHalf(new Uint16Array(halves.buffer, halves.byteOffset + row * length * 2, length));
+const encodedTensor = (data: Uint8Array): TraceTensor => ({ dtype: 'U8', shape: [data.length], data });
+
+/** @param halves [rows, …] @returns reads the values of one row, which the next one overwrites */
+function rowReader(halves: Uint8Array, rows: number): (row: number) => Float32Array {
+  const length = halves.byteLength / 2 / Math.max(1, rows);
+  const values = new Float32Array(length);
+  return row => fromHalf(new Uint16Array(halves.buffer, halves.byteOffset + row * length * 2, length), values);
 }
 
 /** The longest side becomes `thumbnailSide`; small pictures are enlarged, so that patches stay apart. */
@@ -76,22 +79,42 @@ function paintAttention(
   maximum: number,
 ): RgbImage {
   const painted = new Uint8Array(rgb.length);
-  for (let y = 0; y < height; y++) {
+  // What a pixel gets depends on its patch alone: worked out once for each, and once for what was not seen.
+  const covers = Array.from(map, (value): Cover => {
+    const t = maximum > 0 ? value / maximum : 0;
+    return coverOf(magma(t), 0.28 + 0.62 * Math.sqrt(t));
+  });
+  const unseen = coverOf(scrim, scrimOpacity);
+  const columns = Array.from({ length: width }, (_, x) =>
+    cellAt(((x + 0.5) / width) * image.width, image.crop.x, image.crop.width, grid.columns),
+  );
+  for (let y = 0, at = 0; y < height; y++) {
     const row = cellAt(((y + 0.5) / height) * image.height, image.crop.y, image.crop.height, grid.rows);
-    for (let x = 0; x < width; x++) {
-      const column = cellAt(((x + 0.5) / width) * image.width, image.crop.x, image.crop.width, grid.columns);
-      const seen = row !== undefined && column !== undefined;
-      const t = seen && maximum > 0 ? map[row * grid.columns + column]! / maximum : 0;
-      const colour = seen ? magma(t) : scrim;
-      const opacity = seen ? 0.28 + 0.62 * Math.sqrt(t) : scrimOpacity;
-      for (let channel = 0; channel < 3; channel++) {
-        const at = (y * width + x) * 3 + channel;
-        painted[at] = Math.round(rgb[at]! * (1 - opacity) + colour[channel]! * opacity);
-      }
+    for (let x = 0; x < width; x++, at += 3) {
+      const column = columns[x];
+      const cover = row === undefined || column === undefined ? unseen : covers[row * grid.columns + column]!;
+      painted[at] = Math.round(rgb[at]! * cover.rest + cover.red);
+      painted[at + 1] = Math.round(rgb[at + 1]! * cover.rest + cover.green);
+      painted[at + 2] = Math.round(rgb[at + 2]! * cover.rest + cover.blue);
     }
   }
   return { rgb: painted, width, height };
 }
+
+/** A colour times its opacity, and the share of the ground that shows through. */
+interface Cover {
+  readonly red: number;
+  readonly green: number;
+  readonly blue: number;
+  readonly rest: number;
+}
+
+const coverOf = ([red, green, blue]: Rgb, opacity: number): Cover => ({
+  red: red * opacity,
+  green: green * opacity,
+  blue: blue * opacity,
+  rest: 1 - opacity,
+});
 
 /** The row or column of the patch at a coordinate in pixels of the image; undefined outside of what the model saw. */
 function cellAt(pixel: number, start: number, length: number, cells: number): number | undefined {
