@@ -1,6 +1,6 @@
 /**
  * Thresholds for a number of visual tokens. Nothing published maps one to the other: counts follow from the image, so that
- * trial prefills find the pair, by halving intervals on the line through the published pair and zero.
+ * trial prefills find the pair, on the line through the published pair and zero.
  */
 import { FoveaError } from '../../errors.ts';
 import type { BudgetSolution, Measure, MethodSetup, Parameters } from '../method.ts';
@@ -9,8 +9,9 @@ import { thresholdsNear } from './parameters.ts';
 
 /** Above every share and probability: only the key set stays. */
 const dropAll = 1.01;
-/** Of the published pair: below every score that matters. */
-const leastScale = 1e-3;
+/** Logarithms of multiples of the published pair: one below every score that matters, and a step from the pair itself. */
+const leastScale = Math.log(1e-3);
+const step = Math.log(3);
 const mostTrials = 14;
 
 /** Counted as the official code prints it: mean over layers of what leaves them. @throws FoveaError `budget-impossible` or `usage` */
@@ -30,13 +31,15 @@ export async function solveThresholds(
   }
   const at = (scale: number): Parameters => ({
     ...parameters,
-    ...Object.fromEntries(names.map(name => [name, Math.min(published[name] * scale, dropAll)])),
+    ...Object.fromEntries(names.map(name => [name, Math.min(published[name] * Math.exp(scale), dropAll)])),
   });
   let trials = 0;
+  let merged = Infinity;
   const attempt = async (scale: number): Promise<Attempt> => {
     trials++;
     try {
       const { entering, leaving } = await measure(at(scale));
+      merged = entering[0]!;
       return { scale, leaving: meanCount(leaving), entering: meanCount(entering) };
     } catch (error) {
       // Without a key set, high thresholds drop everything.
@@ -56,14 +59,15 @@ export async function solveThresholds(
     };
   };
 
-  const most = await attempt(0);
-  if (most.leaving <= budget) {
-    return solution(most, 'Merging alone leaves no more than the budget: the filters drop nothing.');
-  }
-  const high = await attempt(dropAll / Math.min(...names.map(name => published[name])));
+  const high = await attempt(Math.log(dropAll / Math.min(...names.map(name => published[name]))));
   if (high.leaving > budget) throw impossible(budget, high.leaving, names.length < 2);
-  const middle = (from: number, to: number): number => Math.sqrt(from * to);
-  return solution(await searchScale({ budget, attempt, low: leastScale, high, middle, trials: mostTrials }));
+  if (merged === Infinity) await attempt(-Infinity);
+  if (merged <= budget) {
+    const all = { scale: -Infinity, leaving: merged, entering: merged };
+    return solution(all, 'Merging alone leaves no more than the budget: the filters drop nothing.');
+  }
+  const low = { scale: leastScale, leaving: merged };
+  return solution(await searchScale({ budget, attempt, low, high, guess: { scale: 0, step }, trials: mostTrials }));
 }
 
 function impossible(budget: number, least: number, held: boolean): FoveaError {

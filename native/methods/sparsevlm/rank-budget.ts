@@ -15,9 +15,11 @@ export async function solveLambda(
     throw new FoveaError('usage', 'A budget sets lambda, but lambda is given.', 'Leave out one of them.');
   }
   let trials = 0;
+  let all = Infinity;
   const attempt = async (lambda: number): Promise<Attempt> => {
     trials++;
     const { entering, leaving } = await measure({ ...parameters, lambda });
+    all = entering[0]!;
     return { scale: lambda, leaving: meanCount(leaving), entering: meanCount(entering) };
   };
   const high = await attempt(1);
@@ -28,8 +30,8 @@ export async function solveLambda(
       `Ask for ${Math.ceil(high.leaving)} or more, prune after an earlier layer, or set deletion to table.`,
     );
   }
-  const middle = (low: number, most: number): number => (low + most) / 2;
-  const { scale, leaving, entering } = await searchScale({ budget, attempt, low: 0, high, middle, trials: mostTrials });
+  const low = { scale: 0, leaving: all };
+  const { scale, leaving, entering } = await searchScale({ budget, attempt, low, high, trials: mostTrials });
   return {
     parameters: { ...parameters, lambda: scale },
     notes: [
