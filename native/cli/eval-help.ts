@@ -10,7 +10,8 @@ answers and saves in compute, memory and time. A line of the set is an object li
 with image paths relative to the set, "answer" a text or a list of texts of which each is right; "kind" and "id" may be
 left out. An answer is right when it has the same characters, space around it left out.
 
-  --methods LIST         token methods, separated by commas; NAME:paper or NAME:code for one variant
+  --methods LIST         token methods, separated by commas; NAME:paper or NAME:code for one variant,
+                         NAME[KEY=VALUE KEY=VALUE] with parameters of its own
   --budgets LIST         visual tokens. A budget of all tokens is no pruning, which runs anyway. Without budgets each
                          method runs once with its own parameters, and so do methods that take none
   --set METHOD.KEY=VALUE one parameter of a method; may be given several times

@@ -43,7 +43,7 @@ export function parseEvalOptions(words: readonly string[]): EvalOptions | undefi
     );
   }
   if (more !== undefined) throw usage(`"${more}" is one word too many.`, 'Name one question set.');
-  const methods = listOf(values.methods);
+  const methods = methodList(values.methods ?? '');
   const device = devices.find(known => known === (values.device ?? 'cpu').toLowerCase());
   if (device === undefined) throw usage(`There is no device "${values.device!}".`, `Devices: ${devices.join(', ')}.`);
   const limit = values.limit === undefined ? undefined : wholeNumber('--limit', values.limit, 1);
@@ -73,6 +73,11 @@ function defaultFolder(setPath: string): string {
   return join('fovea-runs', `evaluation-${stem === 'questions' && folder !== '.' ? folder : stem}`);
 }
 
+/** Commas inside brackets belong to a parameter. */
+function methodList(text: string): string[] {
+  return (text.match(/(?:[^,[]|\[[^\]]*\]?)+/g) ?? []).map(part => part.trim()).filter(part => part !== '');
+}
+
 function listOf(text: string | undefined): string[] {
   return (text ?? '')
     .split(',')
@@ -85,7 +90,7 @@ function parametersOf(
   settings: readonly string[],
   methods: readonly string[],
 ): Record<string, Record<string, ParameterValue>> {
-  const names = [...new Set(methods.map(method => method.split(':')[0]!))];
+  const names = [...new Set(methods.map(method => method.split(/[:[]/)[0]!))];
   const parameters: Record<string, Record<string, ParameterValue>> = {};
   for (const setting of settings) {
     const match = /^(?:([^.=]+)\.)?([^.=]+)=(.*)$/.exec(setting);

@@ -13,7 +13,7 @@ export interface EvaluableMethod {
 }
 
 export interface ConditionOrder {
-  /** "name" or "name:variant". */
+  /** "name", "name:variant", and either with parameters of its own: "name[key=value key=value]". */
   readonly methods: readonly string[];
   /** Visual tokens. None: each method runs once with its own parameters. */
   readonly budgets: readonly number[];
@@ -32,7 +32,7 @@ export function planConditions(
 ): EvaluationCondition[] {
   const wanted = [...new Set(methods)].filter(method => method !== unprunedId);
   const smaller = [...new Set(budgets)].filter(budget => budget < visualTokens).sort((a, b) => b - a);
-  const names = wanted.map(method => method.split(':')[0]!);
+  const names = wanted.map(method => parseMethod(method)?.name);
   const stray = Object.keys(parameters).find(name => !names.includes(name));
   if (stray !== undefined) {
     throw new FoveaError('usage', `Parameters are set for "${stray}", which does not run.`, 'Add it to the methods.');
@@ -49,10 +49,11 @@ function conditionsOf(
   parameters: NonNullable<ConditionOrder['parameters']>,
   known: readonly EvaluableMethod[],
 ): EvaluationCondition[] {
-  const [name, asked, ...rest] = text.split(':');
-  const method = known.find(one => one.name === name);
+  const parsed = parseMethod(text);
+  const { variant: asked } = parsed ?? {};
+  const method = known.find(one => one.name === parsed?.name);
   const names = [unprunedId, ...known.map(one => one.name).filter(one => one !== unprunedId)].join(', ');
-  if (!method || rest.length > 0) {
+  if (!method || !parsed) {
     throw new FoveaError('usage', `There is no method "${text}".`, `Methods: ${names}.`);
   }
   const variant = asked === undefined ? undefined : method.variants.find(one => one === asked);
@@ -63,22 +64,36 @@ function conditionsOf(
   const chosen = variant ?? method.variants[0];
   // A variant is told only where there is a choice: the default one bears the method's name alone.
   const title = method.variants.length > 1 && variant !== undefined ? `${method.title} (${variant})` : method.title;
-  const own = parameters[method.name] ?? {};
+  const own = { ...parameters[method.name], ...parsed.parameters };
   const base = {
     method: method.name,
-    title: withParameters(title, own),
+    title: Object.keys(own).length === 0 ? title : `${title}, ${parameterText(own)}`,
     ...(chosen !== undefined && { variant: chosen }),
     parameters: own,
   };
-  const label = withParameters(text, own);
+  const name = asked === undefined ? method.name : `${method.name}:${asked}`;
+  const label = Object.keys(own).length === 0 ? name : `${name}[${parameterText(own)}]`;
   if (budgets === undefined || method.budget === undefined) return [{ id: label, ...base }];
   const counted = method.budget;
   return budgets.map(budget => ({ id: `${label}@${budget}`, ...base, budget, counted }));
 }
 
-function withParameters(label: string, parameters: Readonly<Record<string, ParameterValue>>): string {
-  const set = Object.entries(parameters)
+/** @returns undefined for what is not written like a method */
+function parseMethod(
+  text: string,
+): { name: string; variant: string | undefined; parameters: Readonly<Record<string, string>> } | undefined {
+  const match = /^([^:[\]]+)(?::([^:[\]]+))?(?:\[(.*)\])?$/.exec(text);
+  if (!match) return undefined;
+  const [, name, variant, settings = ''] = match;
+  const pairs = settings.split(/\s+/).filter(pair => pair !== '');
+  if (!pairs.every(pair => /^[^=]+=/.test(pair))) return undefined;
+  const parameters = Object.fromEntries(pairs.map(pair => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)]));
+  return { name: name!, variant, parameters };
+}
+
+function parameterText(parameters: Readonly<Record<string, ParameterValue>>): string {
+  return Object.entries(parameters)
     .sort(([a], [b]) => a.localeCompare(b))
-    .map(([name, value]) => `${name}=${String(value)}`);
-  return set.length === 0 ? label : `${label}[${set.join(' ')}]`;
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join(' ');
 }

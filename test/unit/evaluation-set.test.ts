@@ -112,12 +112,21 @@ test('conditions: no pruning first, budgets from large to small, none for method
     576,
   );
   assert.equal(free[1]!.id, 'mustdrop[a=x b=2]');
+  const inline = planConditions({ methods: ['flex[by=random k=1,2]', 'flex[by=all]'], budgets: [64] }, known, 576);
+  assert.deepEqual(
+    inline.slice(1).map(({ id, title, parameters }) => [id, title, parameters]),
+    [
+      ['flex[by=random k=1,2]', 'FlexAttention, by=random k=1,2', { by: 'random', k: '1,2' }],
+      ['flex[by=all]', 'FlexAttention, by=all', { by: 'all' }],
+    ],
+  );
 });
 
 test('unknown methods, variants and owners of parameters are named', () => {
   const plan = (methods: string[], parameters = {}) => planConditions({ methods, budgets: [], parameters }, known, 576);
   assert.throws(() => plan(['must']), /no method "must"/);
   assert.throws(() => plan(['mustdrop:draft']), /no variant "draft"/);
+  assert.throws(() => plan(['mustdrop[a]']), /no method "mustdrop\[a\]"/);
   assert.throws(() => plan(['mustdrop'], { flex: { a: 1 } }), /"flex", which does not run/);
 });
 
