@@ -7,6 +7,7 @@ import { writeEvaluationFile } from '../../trace/file.ts';
 import { openModelFiles } from '../analysis/loaded-model.ts';
 import { visualTokenCount } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
+import { renderCsv } from '../report/formats/csv-report.ts';
 import type { EvaluateRequest, EvaluateResult, EvaluationProgress } from '../rpc.ts';
 import { version } from '../version.ts';
 import type { Answerer } from './answerer.ts';
@@ -17,7 +18,7 @@ import { cannotWriteEvaluation } from './output-error.ts';
 import { readQuestionSet } from './question-set.ts';
 import { openResults, resultsName } from './results-file.ts';
 import { runEvaluation } from './run-evaluation.ts';
-import { summaryJson, summaryLines, toCsv } from './summary-files.ts';
+import { summaryJson, summaryLines } from './summary-files.ts';
 
 export const evaluationTraceName = 'evaluation.fovea';
 
@@ -102,7 +103,7 @@ async function writeEvaluation(
   const tracePath = join(folder, evaluationTraceName);
   try {
     await writeEvaluationFile(tracePath, evaluation);
-    const csv = await replace(join(folder, 'summary.csv'), toCsv(summaryLines(summary)));
+    const csv = await replace(join(folder, 'summary.csv'), renderCsv({ lines: summaryLines(summary) }));
     const json = await replace(join(folder, 'summary.json'), summaryJson(evaluation.metadata, summary));
     return [tracePath, csv, json];
   } catch (error) {

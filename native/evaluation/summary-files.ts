@@ -47,11 +47,3 @@ function summaryLine({ condition, groups }: ConditionSummary, group: string): (s
 
 const cellOf = (value: Value): string | number =>
   value === undefined || (typeof value === 'number' && !Number.isFinite(value)) ? '' : value;
-
-export function toCsv(lines: readonly (readonly (string | number)[])[]): string {
-  const cell = (value: string | number): string => {
-    const text = String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return `${lines.map(line => line.map(cell).join(',')).join('\n')}\n`;
-}

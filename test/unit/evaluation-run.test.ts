@@ -107,7 +107,7 @@ test('every question is asked under every condition, in the same order every tim
   await reader.close();
   assert.deepEqual(read, end.evaluation);
   assert.equal(read.metadata.status.state, 'complete');
-  const csv = (await readFile(join(folder, 'out', 'summary.csv'), 'utf8')).trim().split('\n');
+  const csv = (await readFile(join(folder, 'out', 'summary.csv'), 'utf8')).trim().split('\r\n');
   assert.equal(csv.length, 1 + 3);
   assert.match(csv[3]!, /^random@64,random,code,64,all,3,0,0,/);
 });

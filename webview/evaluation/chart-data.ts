@@ -1,5 +1,6 @@
 /** What the chart of an evaluation draws: one series per method, one point per budget. */
 import { type EvaluationCondition, unprunedId } from '../../trace/evaluation/evaluation.ts';
+import { methodSeries } from '../../trace/evaluation/series.ts';
 import type { ConditionSummary, EvaluationSummary, GroupResult } from '../../trace/evaluation/summary.ts';
 import { type TableData, tableColumn } from '../charts.ts';
 import { count, duration } from '../format.ts';
@@ -86,32 +87,18 @@ export interface ChartData {
   readonly left: readonly string[];
 }
 
-/** Conditions that differ in their budget alone are one series. */
-export function seriesId({ id, budget }: EvaluationCondition): string {
-  const ending = `@${budget ?? ''}`;
-  return budget !== undefined && id.endsWith(ending) ? id.slice(0, -ending.length) : id;
-}
-
-export function chartData(
-  { conditions }: EvaluationSummary,
-  group: string,
-  metric: Metric,
-  visualTokens: number,
-): ChartData {
-  const point = (summary: ConditionSummary): ChartPoint | undefined => {
-    const result = summary.groups[group];
+export function chartData(summary: EvaluationSummary, group: string, metric: Metric, visualTokens: number): ChartData {
+  const point = (of: ConditionSummary): ChartPoint | undefined => {
+    const result = of.groups[group];
     if (!result || result.answered === 0) return undefined;
-    const x = metric.value(result, summary.condition, visualTokens);
-    return x === undefined ? undefined : { summary, result, x };
+    const x = metric.value(result, of.condition, visualTokens);
+    return x === undefined ? undefined : { summary: of, result, x };
   };
-  const pruned = conditions.filter(({ condition }) => condition.id !== unprunedId);
-  const ids = [...new Set(pruned.map(({ condition }) => seriesId(condition)))];
-  const all = ids.map((id, index) => {
-    const own = pruned.filter(({ condition }) => seriesId(condition) === id);
-    const points = own.flatMap(summary => point(summary) ?? []).sort((a, b) => a.x - b.x);
+  const all = methodSeries(summary).map(({ id, conditions: own }, index) => {
+    const points = own.flatMap(each => point(each) ?? []).sort((a, b) => a.x - b.x);
     return { id, title: own[0]!.condition.title, index, points };
   });
-  const unpruned = conditions.find(({ condition }) => condition.id === unprunedId);
+  const unpruned = summary.conditions.find(({ condition }) => condition.id === unprunedId);
   return {
     series: all.filter(({ points }) => points.length > 0),
     unpruned: unpruned && point(unpruned),

@@ -1,7 +1,7 @@
 /** Accuracy against what it costs: a line per method, an interval at every point, no pruning as a line across. */
 import { axisBottom, axisLeft, line, max, scaleLinear, select, type Selection } from 'd3';
 import { type ChartData, type ChartPoint, type ChartSeries, type Metric, percent } from './chart-data.ts';
-import { spreadLabels } from './label-places.ts';
+import { spreadLabels } from '../../trace/evaluation/label-places.ts';
 import { markerPath, seriesClass } from './markers.ts';
 
 const margin = { top: 12, right: 16, bottom: 40, left: 52 };

@@ -1,10 +1,11 @@
 /** Accuracy by kind of question and method, at one budget. */
 import { unprunedId } from '../../trace/evaluation/evaluation.ts';
+import { methodSeries, seriesId } from '../../trace/evaluation/series.ts';
 import type { ConditionSummary, EvaluationSummary, GroupResult } from '../../trace/evaluation/summary.ts';
 import { type Choice, dropdown } from '../controls.ts';
 import { element } from '../element.ts';
 import { count } from '../format.ts';
-import { percent, points, seriesId } from './chart-data.ts';
+import { percent, points } from './chart-data.ts';
 import { markerPath, seriesClass } from './markers.ts';
 
 /** Every budget of the evaluation as a choice; methods without a budget are in all of them. */
@@ -80,9 +81,7 @@ export class KindsTable {
 
   private heading({ condition }: ConditionSummary): (Node | string)[] {
     if (condition.id === unprunedId) return [condition.title];
-    const ids = [...new Set(this.summary.conditions.map(other => seriesId(other.condition)))].filter(
-      id => id !== unprunedId,
-    );
+    const ids = methodSeries(this.summary).map(({ id }) => id);
     return [markerIcon(ids.indexOf(seriesId(condition))), ` ${condition.title}`];
   }
 }
