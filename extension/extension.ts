@@ -75,6 +75,14 @@ export function activate(context: vscode.ExtensionContext): void {
       await exportReport({ pipeline, log }, traces);
     }),
     vscode.commands.registerCommand('fovea.saveFigure', (clicked: unknown) => editors.saveFigure(figureOf(clicked))),
+    vscode.commands.registerCommand('fovea.compareRuns', async (first: unknown, second: unknown) => {
+      const [{ compareRuns }, { pickTrace }] = await Promise.all([
+        import('./compare/compare-command.ts'),
+        import('./editor/pick-trace.ts'),
+      ]);
+      const services = { editors, index: runIndex, pickTrace: () => pickTrace(runs.location()) };
+      await compareRuns(services, first, second);
+    }),
     vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),
     vscode.commands.registerCommand('fovea.chooseModel', async () => {
       if (!trusted()) return;

@@ -59,7 +59,7 @@ export interface Chart {
 export class ChartTables {
   private readonly charts: Chart[] = [];
 
-  /** In the order of the page. */
+  /** In the order in which they came to be. */
   get all(): readonly Chart[] {
     return this.charts;
   }

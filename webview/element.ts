@@ -32,9 +32,14 @@ export function atResolution<Result>(pixels: number, draw: () => Result): Result
   }
 }
 
+/** Pixels a CSS pixel of canvases that are fitted now; part of what decides whether a canvas must be drawn anew. */
+export function canvasRatio(): number {
+  return printing ?? (window.devicePixelRatio || 1);
+}
+
 /** A canvas of this size in CSS pixels, whose backing store follows the screen's resolution; drawn in CSS pixels. */
 export function fitCanvas(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
-  const ratio = printing ?? (window.devicePixelRatio || 1);
+  const ratio = canvasRatio();
   const [deviceWidth, deviceHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== deviceWidth) canvas.width = deviceWidth;
   if (canvas.height !== deviceHeight) canvas.height = deviceHeight;

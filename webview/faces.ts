@@ -65,6 +65,13 @@ export interface StripFace {
   image(scene: Scene): string;
 }
 
+/** A view that fills everything below the run bar. */
+export interface OpenWholeView extends Region {
+  readonly keys: Readonly<Record<string, () => void>>;
+  /** What is shown, for screen readers and the status bar. */
+  spoken(): string;
+}
+
 /** A view of the open run: its canvas, and what it shows in the regions that no view moves. */
 export interface OpenView {
   readonly canvas: Region;

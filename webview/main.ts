@@ -7,12 +7,14 @@ import './style/pruning.css';
 import './style/axis.css';
 import './style/light-theme.css';
 import './style/evaluation.css';
+import './style/compare.css';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import { EvaluationPanel } from './evaluation/evaluation-panel.ts';
 import { connectHost } from './host.ts';
 import type { ToPanel } from './messages.ts';
 import { Panel } from './panel.ts';
+import { FurtherSources } from './source/further-sources.ts';
 import { PostedSource } from './source/posted-source.ts';
 
 registerControls();
@@ -21,12 +23,20 @@ let panel: Panel | undefined;
 let evaluationPanel: EvaluationPanel | undefined;
 let source: PostedSource | undefined;
 let opening = 0;
+/** The turn whose panel is on screen. */
+let shown = 0;
+/** What the host said last about the runs next to the panel's. */
+let comparison: Extract<ToPanel, { type: 'comparison' }> | undefined;
+const further = new FurtherSources(sent => {
+  host.post(sent);
+});
 
 /** Replaces whatever is shown by another run. */
 async function open(message: Extract<ToPanel, { type: 'run' }>): Promise<void> {
   const turn = ++opening;
   delete document.body.dataset['ready'];
   source?.close();
+  comparison = undefined;
   source = new PostedSource(message.metadata, message.tensors, sent => {
     host.post(sent);
   });
@@ -39,8 +49,16 @@ async function open(message: Extract<ToPanel, { type: 'run' }>): Promise<void> {
   evaluationPanel = undefined;
   panel?.dispose();
   panel = opened;
+  shown = turn;
   document.body.replaceChildren(opened.element);
   opened.start();
+  showComparison();
+}
+
+function showComparison(): void {
+  if (!panel || !comparison) return;
+  panel.compare(further.take(comparison.runs), comparison.show);
+  comparison = undefined;
 }
 
 function openEvaluation({ evaluation, canRun }: Extract<ToPanel, { type: 'evaluation' }>): void {
@@ -88,6 +106,7 @@ host.listen(message => {
     case 'slice':
     case 'sliceFailed':
       source?.receive(message);
+      further.receive(message);
       break;
     case 'failed':
       if (panel) panel.showProblem(message.message, message.hint);
@@ -98,6 +117,11 @@ host.listen(message => {
       break;
     case 'drawFigure':
       void answerFigure(message);
+      break;
+    case 'comparison':
+      // While a run is being opened, it waits for its panel.
+      comparison = { ...message, show: message.show || (comparison?.show ?? false) };
+      if (shown === opening) showComparison();
       break;
     case 'show':
       panel?.show(message.layer, message.head);

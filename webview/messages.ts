@@ -18,12 +18,16 @@ export type ToHost =
   | {
       readonly type: 'slice';
       readonly request: number;
+      /** 0 for the run of this panel, else the number that `comparison` gave a run. */
+      readonly run: number;
       readonly tensor: TensorName;
       readonly ranges: readonly AxisRange[];
     }
   | { readonly type: 'command'; readonly command: PanelCommand }
   /** Runs a question of the shown evaluation under one of its conditions; both are indices. */
   | { readonly type: 'askQuestion'; readonly question: number; readonly condition: number }
+  /** Which further runs are compared from now on, by their addresses; the host answers with `comparison`. */
+  | { readonly type: 'compare'; readonly addresses: readonly string[] }
   /** One line for the status bar: what is locked or hovered. */
   | { readonly type: 'status'; readonly text: string }
   | { readonly type: 'error'; readonly message: string }
@@ -48,7 +52,23 @@ export type FigureFormat = 'svg' | 'png';
 /** `light`: VS Code's light theme, for paper; `shown`: as the window is. */
 export type FigureTheme = 'light' | 'shown';
 
-export type PanelCommand = 'askAgain' | 'chooseModel' | 'showLog';
+export type PanelCommand = 'askAgain' | 'chooseModel' | 'compareRuns' | 'showLog';
+
+/** A run next to the panel's own. It keeps its number as long as its file stays as it is; numbers are not used again. */
+export interface ComparedEntry {
+  readonly run: number;
+  /** Of its file, as text; what `compare` names it by. */
+  readonly address: string;
+  /** File name. */
+  readonly name: string;
+  /** Absent when the file cannot be read. */
+  readonly content?: {
+    readonly metadata: RunMetadata;
+    readonly tensors: Readonly<Partial<Record<TensorName, TensorShape>>>;
+  };
+  /** Why it cannot be read, or can no longer be; what the panel has of it stays. */
+  readonly problem?: { readonly message: string; readonly hint: string };
+}
 
 /** What the host sends. `data` is always a tightly sized Uint8Array in the tensor's own dtype, little-endian. */
 export type ToPanel =
@@ -69,6 +89,8 @@ export type ToPanel =
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
   | { readonly type: 'evaluation'; readonly evaluation: Evaluation; readonly canRun: boolean }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
+  /** All further runs of the comparison, after each change. `show` when somebody asked to see it just now. */
+  | { readonly type: 'comparison'; readonly runs: readonly ComparedEntry[]; readonly show: boolean }
   /** A command of VS Code that acts on the panel, e.g. jump to a layer or head. */
   | { readonly type: 'show'; readonly layer?: number; readonly head?: number }
   | { readonly type: 'listFigures'; readonly request: number }

@@ -2,6 +2,8 @@ import { rowCount } from '../trace/schema.ts';
 import { Actions } from './actions.ts';
 import { AttentionPages } from './attention/pages.ts';
 import { ChartTables } from './charts.ts';
+import { Comparison, type FurtherRun } from './compare/comparison.ts';
+import { compareViewId } from './compare/compare-view.ts';
 import { currentTheme, followTheme, type Theme } from './colour/theme.ts';
 import { atResolution, element } from './element.ts';
 import { drawFigure, listFigures } from './figure/figures.ts';
@@ -13,6 +15,7 @@ import { listenToKeys } from './frame/keyboard.ts';
 import { Picture } from './frame/picture.ts';
 import { RunBar } from './frame/run-bar.ts';
 import { TokenStrip } from './frame/token-strip.ts';
+import type { OpenWholeView } from './faces.ts';
 import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
@@ -27,11 +30,12 @@ import { selectionFor } from './saved-state.ts';
 import { SceneBuilder } from './scene-builder.ts';
 import type { Built, Scene } from './scene.ts';
 import { focusOf, nothingHovered, Store, type Hover, type Selection } from './selection.ts';
+import { loadPicture } from './source/load-picture.ts';
 import { PageCache } from './source/page-cache.ts';
 import type { TraceSource } from './source/trace-source.ts';
 import { suggestSelection } from './suggestion.ts';
 import { ShownView } from './shown-view.ts';
-import { views } from './views/view.ts';
+import { views, type View, type WholeView } from './views/view.ts';
 
 const readingDelay = 150;
 const savingDelay = 100;
@@ -50,6 +54,8 @@ export class Panel {
   private savingTimer: number | undefined;
   private pictureShown = false;
   private sceneShown = false;
+  /** Views that need no frame are made when they are first shown. */
+  private readonly wholes = new Map<WholeView, OpenWholeView>();
 
   private constructor(
     private readonly context: PanelContext,
@@ -58,7 +64,9 @@ export class Panel {
     private readonly runBar: RunBar,
     private readonly strip: TokenStrip,
     private readonly picture: Picture,
-    private readonly regions: readonly Region[],
+    private readonly main: HTMLElement,
+    /** What surrounds a view, unless it is whole. */
+    private readonly frame: readonly Region[],
     private readonly shown: ShownView,
     private readonly announcer: Announcer,
     private readonly prefetch: Prefetch,
@@ -74,15 +82,18 @@ export class Panel {
     const saved = host.savedState();
     // What cannot be read is told when it is asked for to be drawn.
     const suggested = await suggestSelection(metadata, pages).catch((): Partial<Selection> => ({}));
-    const opened = views.filter(view => view.missing(metadata) === undefined);
+    const framed = views.filter((view): view is View => 'open' in view && view.missing(metadata, []) === undefined);
     const restored = selectionFor(metadata, saved, { stage: stageToBeginWith(metadata), ...suggested });
-    const known = opened.some(({ id }) => id === restored.view);
-    const selection = new Store<Selection>({ ...restored, view: known ? restored.view : opened[0]!.id });
+    // A view that needs other runs waits for them.
+    const known = framed.some(({ id }) => id === restored.view) || restored.view === compareViewId;
+    const selection = new Store<Selection>({ ...restored, view: known ? restored.view : framed[0]!.id });
     const hover = new Store<Hover>(nothingHovered);
     const actions = new Actions(metadata, selection, hover);
     const shownPicture = new ShownPicture();
+    const comparison = new Comparison(host, saved, metadata.id);
     const context: PanelContext = {
       metadata,
+      source,
       pages,
       selection,
       hover,
@@ -90,26 +101,44 @@ export class Panel {
       host,
       picture: shownPicture,
       canRun,
+      comparison,
     };
     const tables = new ChartTables();
     // Charts register in the order of the page.
-    const runBar = new RunBar(context, views);
+    const runBar = new RunBar(
+      context,
+      views,
+      (view): string | undefined => panel.missing(view),
+      (): View | WholeView => panel.view,
+    );
     const strip = new TokenStrip(context, tables, view => shown.of(view).strip);
     const picture = new Picture(context, tables, view => shown.of(view).overlay);
-    const shown = new ShownView(new Map(opened.map(view => [view.id, view.open(context, tables)])));
+    const shown = new ShownView(new Map(framed.map(view => [view.id, view.open(context, tables)])));
     const axis = new DepthAxis(context, tables, view => shown.of(view).tiles);
     const announcer = new Announcer(text => {
       host.post({ type: 'status', text });
     });
     // The picture comes first: it is what a hover is watched in.
-    const regions = [picture, shown, strip, axis, runBar];
+    const frame = [picture, shown, strip, axis];
     const prefetch = new Prefetch(pages, metadata);
     const builder = new SceneBuilder(metadata, pages, new FateSource(source));
-    const panel = new Panel(context, builder, tables, runBar, strip, picture, regions, shown, announcer, prefetch);
     // Where two columns do not share rows, each packs its own regions; elsewhere the grid places them one by one.
     const origin = element('div', { class: 'origin' }, picture.element, ...shown.legends, shown.caveat);
     const canvas = element('div', { class: 'canvas-column' }, shown.element, ...shown.readouts);
     const main = element('main', {}, origin, canvas, axis.element);
+    const panel: Panel = new Panel(
+      context,
+      builder,
+      tables,
+      runBar,
+      strip,
+      picture,
+      main,
+      frame,
+      shown,
+      announcer,
+      prefetch,
+    );
     panel.element.append(runBar.element, strip.element, main, announcer.element);
     panel.follow();
     void panel.loadPicture(source);
@@ -126,6 +155,13 @@ export class Panel {
     this.runBar.showProblem(message, hint);
   }
 
+  /** Puts other runs next to this one. @param show whether somebody asked to see them just now */
+  compare(further: readonly FurtherRun[], show: boolean): void {
+    const { comparison, selection } = this.context;
+    comparison.take(further);
+    if (show) selection.set({ view: compareViewId });
+  }
+
   /** A jump that was asked for by a command of the editor. */
   show(layer: number | undefined, head: number | undefined): void {
     const { decoder } = this.context.metadata.model;
@@ -135,7 +171,7 @@ export class Panel {
 
   /** What can be saved as a figure at present. */
   figures(): FigureName[] {
-    return listFigures(this.tables, this.shown.element, this.context.metadata.image.name);
+    return listFigures(this.tables, this.viewElement, this.context.metadata.image.name);
   }
 
   /** The chart that has the focus, as `figures` numbers it. */
@@ -156,14 +192,14 @@ export class Panel {
     };
     const sheet = inTheme(theme, draw, () => {
       if (!scene) throw new Error('The panel is still reading this part of the run. Save the figure again.');
-      return drawFigure(this.tables, this.shown.element, id, scene);
+      return drawFigure(this.tables, this.viewElement, id, scene);
     });
     return printSheet(sheet, format);
   }
 
   dispose(): void {
     for (const end of this.ends) end();
-    for (const region of this.regions) region.dispose?.();
+    for (const region of [...this.frame, ...this.wholes.values()]) region.dispose?.();
     this.announcer.dispose();
     this.prefetch.dispose();
     window.clearTimeout(this.readingTimer);
@@ -172,7 +208,7 @@ export class Panel {
   }
 
   private follow(): void {
-    const { selection, hover, actions } = this.context;
+    const { selection, hover, actions, comparison } = this.context;
     const resized = (): void => {
       this.measure();
       this.render();
@@ -185,9 +221,15 @@ export class Panel {
       selection.subscribe((now, before) => {
         if (now.layers !== before.layers) this.measure();
         this.render();
-        this.savingTimer ??= window.setTimeout(() => {
-          this.save();
-        }, savingDelay);
+        this.saveSoon();
+      }),
+      comparison.runs.subscribe(() => {
+        this.render();
+        this.saveSoon();
+      }),
+      comparison.choice.subscribe(() => {
+        this.render();
+        this.saveSoon();
       }),
       hover.subscribe(() => {
         this.render();
@@ -203,16 +245,50 @@ export class Panel {
         () => {
           this.context.host.post({ type: 'saveFigure', figure: this.focusedFigure() });
         },
-        () => this.shown.of(selection.get().view).keys ?? {},
+        () => this.whole?.keys ?? this.shown.of(selection.get().view).keys ?? {},
       ),
     );
+  }
+
+  private missing(view: View | WholeView): string | undefined {
+    return view.missing(this.context.metadata, this.context.comparison.list);
+  }
+
+  /** The view that was chosen, or the first one while that has nothing to show. */
+  private get view(): View | WholeView {
+    const { view: id } = this.context.selection.get();
+    return views.find(view => view.id === id && this.missing(view) === undefined) ?? views[0]!;
+  }
+
+  /** The shown view, where it needs no frame. */
+  private get whole(): OpenWholeView | undefined {
+    const { view } = this;
+    if (!('openWhole' in view)) return undefined;
+    let whole = this.wholes.get(view);
+    if (!whole) {
+      whole = view.openWhole(this.context, this.tables);
+      this.wholes.set(view, whole);
+      this.announcer.element.before(whole.element);
+    }
+    return whole;
+  }
+
+  /** What the shown view stands in. */
+  private get viewElement(): HTMLElement {
+    return (this.whole ?? this.shown).element;
+  }
+
+  private saveSoon(): void {
+    this.savingTimer ??= window.setTimeout(() => {
+      this.save();
+    }, savingDelay);
   }
 
   private save(): void {
     window.clearTimeout(this.savingTimer);
     this.savingTimer = undefined;
-    const { host, metadata, selection } = this.context;
-    host.saveState({ run: metadata.id, selection: selection.get() });
+    const { host, metadata, selection, comparison } = this.context;
+    host.saveState({ run: metadata.id, selection: selection.get(), comparison: comparison.toSaved() });
   }
 
   private currentLayout(): Layout {
@@ -247,8 +323,17 @@ export class Panel {
   /** @returns null when a part of it has to be read first */
   private drawRegions(hover: Hover): Scene | null {
     const { scene } = this.build(hover);
-    if (scene) for (const region of this.regions) region.draw(scene);
+    if (scene) this.draw(scene);
     return scene;
+  }
+
+  private draw(scene: Scene): void {
+    const { whole } = this;
+    this.strip.element.hidden = whole !== undefined;
+    this.main.hidden = whole !== undefined;
+    for (const other of this.wholes.values()) other.element.hidden = other !== whole;
+    for (const region of whole ? [whole] : this.frame) region.draw(scene);
+    this.runBar.draw();
   }
 
   private render(): void {
@@ -263,7 +348,7 @@ export class Panel {
       }, readingDelay);
       return;
     }
-    for (const region of this.regions) region.draw(scene);
+    this.draw(scene);
     this.tables.refresh();
     this.announce(scene);
     this.prefetch.around(scene.shown.row, rowCount(this.context.metadata));
@@ -289,6 +374,11 @@ export class Panel {
   }
 
   private announce(scene: Scene): void {
+    const { whole } = this;
+    if (whole) {
+      this.announcer.say(whole.spoken());
+      return;
+    }
     const { selection, focus } = scene;
     const { overlay } = this.shown.of(selection.view);
     const locked = selection.tokenLocked || selection.patch !== null ? 'Locked: ' : '';
@@ -299,18 +389,8 @@ export class Panel {
 
   private async loadPicture(source: TraceSource): Promise<void> {
     try {
-      const { data } = await source.slice('image.display');
-      const url = URL.createObjectURL(new Blob([data.slice()], { type: source.metadata.image.display.mime }));
-      try {
-        const image = new Image();
-        image.src = url;
-        await image.decode();
-        this.context.picture.drawable = image;
-        if (this.sceneShown) this.render();
-      } finally {
-        // The decoded image no longer needs its address.
-        URL.revokeObjectURL(url);
-      }
+      this.context.picture.drawable = await loadPicture(source);
+      if (this.sceneShown) this.render();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.runBar.showProblem(`The picture could not be shown: ${message}`, 'The attention over it is complete.');

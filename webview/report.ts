@@ -6,9 +6,11 @@ import './style/image.css';
 import './style/canvas.css';
 import './style/pruning.css';
 import './style/axis.css';
+import './style/compare.css';
 import './style/light-theme.css';
 import './style/report.css';
 import { embeddedRunId, type EmbeddedRun } from '../trace/embedding.ts';
+import { ownRun } from './compare/comparison.ts';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import type { Host } from './host.ts';
@@ -43,6 +45,7 @@ class ReportPanel {
     if (figure !== undefined) void this.save(figure, 'svg');
   });
   private readonly buttons: readonly HTMLButtonElement[];
+  private readonly sources = new Map<EmbeddedRun, Promise<EmbeddedSource>>();
   private panel: Panel | undefined;
   private opening = 0;
 
@@ -127,7 +130,7 @@ class ReportPanel {
 
   private async show(index: number): Promise<void> {
     const turn = ++this.opening;
-    const panel = await Panel.open(await EmbeddedSource.open(this.runs[index]!, textOf), this.host, false);
+    const panel = await Panel.open(await this.source(this.runs[index]!), this.host, false);
     if (turn !== this.opening) {
       panel.dispose();
       return;
@@ -144,6 +147,25 @@ class ReportPanel {
     this.listFigures();
     // The strip brings its token into sight, which on opening a page is not what the reader asked for.
     window.scrollTo(0, top);
+    await this.compare(panel, index);
+  }
+
+  /** Puts the other runs of the page next to the one that is shown. */
+  private async compare(panel: Panel, index: number): Promise<void> {
+    const others = this.runs.filter((_, at) => at !== index);
+    const sources = await Promise.all(others.map(run => this.source(run)));
+    if (panel !== this.panel || others.length === 0) return;
+    const further = others.map((run, at) => {
+      const place = this.runs.indexOf(run);
+      return { address: `${ownRun} ${place}`, name: run.name ?? String(place + 1), source: sources[at]! };
+    });
+    panel.compare(further, false);
+  }
+
+  private source(run: EmbeddedRun): Promise<EmbeddedSource> {
+    const known = this.sources.get(run) ?? EmbeddedSource.open(run, textOf);
+    this.sources.set(run, known);
+    return known;
   }
 }
 

@@ -1,10 +1,12 @@
 import type { RunMetadata } from '../trace/schema.ts';
+import type { SavedComparison } from './compare/comparison.ts';
 import { initialSelection, type HeadChoice, type LayerChoice, type Selection, type Zoom } from './selection.ts';
 
 /** What `vscode.setState` keeps between two lives of the panel. */
 export interface SavedState {
   readonly run: string;
   readonly selection: Selection;
+  readonly comparison: SavedComparison;
 }
 
 type Extent = Pick<RunMetadata, 'id' | 'model' | 'visual' | 'reduction'> & { readonly tokens: readonly unknown[] };

@@ -1,10 +1,18 @@
-import { tensorNames, type TensorName } from '../../trace/schema.ts';
+import { tensorNames, traceExtension, type TensorName } from '../../trace/schema.ts';
 import type { AxisRange, FigureName, PanelCommand, ToHost } from '../../webview/messages.ts';
 
-const commands: Readonly<Record<PanelCommand, true>> = { askAgain: true, chooseModel: true, showLog: true };
+const commands: Readonly<Record<PanelCommand, true>> = {
+  askAgain: true,
+  chooseModel: true,
+  compareRuns: true,
+  showLog: true,
+};
 const mostAxes = 8;
 const longestText = 500;
 const mostFigures = 500;
+const longestAddress = 8000;
+/** More side by side nobody could tell apart, and each holds a file open. */
+export const mostComparedRuns = 8;
 
 /** What came from the webview, if it is a message of the contract; undefined otherwise. */
 export function parseToHost(value: unknown): ToHost | undefined {
@@ -21,6 +29,11 @@ export function parseToHost(value: unknown): ToHost | undefined {
     case 'askQuestion': {
       const { question, condition } = value;
       return isIndex(question) && isIndex(condition) ? { type: 'askQuestion', question, condition } : undefined;
+    }
+    case 'compare': {
+      const addresses = value['addresses'];
+      if (!Array.isArray(addresses) || addresses.length > mostComparedRuns) return undefined;
+      return addresses.every(isTraceAddress) ? { type: 'compare', addresses } : undefined;
     }
     case 'status': {
       const text = value['text'];
@@ -67,10 +80,10 @@ function isFigure(value: unknown): value is FigureName {
 }
 
 function parseSlice(value: Readonly<Record<string, unknown>>): ToHost | undefined {
-  const { request, tensor, ranges } = value;
-  if (!isIndex(request) || !isTensorName(tensor) || !Array.isArray(ranges) || ranges.length > mostAxes)
+  const { request, run, tensor, ranges } = value;
+  if (!isIndex(request) || !isIndex(run) || !isTensorName(tensor) || !Array.isArray(ranges) || ranges.length > mostAxes)
     return undefined;
-  return ranges.every(isRange) ? { type: 'slice', request, tensor, ranges } : undefined;
+  return ranges.every(isRange) ? { type: 'slice', request, run, tensor, ranges } : undefined;
 }
 
 function isRange(value: unknown): value is AxisRange {
@@ -85,6 +98,11 @@ function isIndex(value: unknown): value is number {
 
 function isTensorName(value: unknown): value is TensorName {
   return (tensorNames as readonly unknown[]).includes(value);
+}
+
+/** The panel may name files to be read; none but traces. */
+function isTraceAddress(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= longestAddress && value.endsWith(traceExtension);
 }
 
 function isCommand(value: unknown): value is PanelCommand {

@@ -14,11 +14,15 @@ export type TraceContent =
 
 /** Several events come for one write; the file is read when they pause. */
 const settleMilliseconds = 150;
+const missing = 'missing';
 
 /** A trace that is open in one or more editors; follows the file when it is written again. */
 export class TraceDocument implements vscode.CustomDocument {
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changed.event;
+  private readonly vanished = new vscode.EventEmitter<void>();
+  /** The file was deleted or moved away. What was opened of it can still be read on most systems. */
+  readonly onDidVanish = this.vanished.event;
   private readonly watcher: vscode.FileSystemWatcher;
   private reloadTimer: NodeJS.Timeout | undefined;
   private disposed = false;
@@ -40,6 +44,9 @@ export class TraceDocument implements vscode.CustomDocument {
     this.watcher.onDidCreate(() => {
       this.scheduleReload();
     });
+    this.watcher.onDidDelete(() => {
+      background(this.noteDeletion(), log);
+    });
   }
 
   static async open(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceDocument> {
@@ -56,7 +63,14 @@ export class TraceDocument implements vscode.CustomDocument {
     clearTimeout(this.reloadTimer);
     this.watcher.dispose();
     this.changed.dispose();
+    this.vanished.dispose();
     this.close(this.current);
+  }
+
+  /** A file that is replaced is deleted for a moment. */
+  private async noteDeletion(): Promise<void> {
+    await new Promise(resolve => setTimeout(resolve, settleMilliseconds));
+    if (!this.disposed && (await versionOf(this.uri)) === missing) this.vanished.fire();
   }
 
   private scheduleReload(): void {
@@ -128,7 +142,7 @@ async function versionOf(uri: vscode.Uri): Promise<string> {
     const { mtime, ctime, size } = await vscode.workspace.fs.stat(uri);
     return `${mtime} ${ctime} ${size}`;
   } catch {
-    return 'missing';
+    return missing;
   }
 }
 

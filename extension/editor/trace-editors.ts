@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { background } from '../background.ts';
 import { imagePathOf } from './image-of-trace.ts';
 import { TraceDocument } from './trace-document.ts';
 import { TracePanel, type PanelServices } from './trace-panel.ts';
@@ -8,6 +9,8 @@ export const traceViewType = 'fovea.trace';
 /** All open traces: the custom editor, and which of its panels is in front. */
 export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDocument>, vscode.Disposable {
   private readonly panels = new Set<TracePanel>();
+  /** Comparisons that were asked for before their panel was there, by the address of its run. */
+  private readonly wanted = new Map<string, readonly string[]>();
   private readonly activeChanged = new vscode.EventEmitter<TracePanel | undefined>();
   /** Fires when another panel, or none, is active, and when the active one has a new status text. */
   readonly onDidChangeActive = this.activeChanged.event;
@@ -24,8 +27,12 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
   }
 
   private document(uri?: vscode.Uri): TraceDocument | undefined {
-    if (!uri) return this.active?.document;
-    return [...this.panels].find(({ document }) => document.uri.toString() === uri.toString())?.document;
+    return uri ? this.panelOf(uri)?.document : this.active?.document;
+  }
+
+  private panelOf(uri: vscode.Uri): TracePanel | undefined {
+    const panels = [...this.panels].filter(({ document }) => document.uri.toString() === uri.toString());
+    return panels.find(({ active }) => active) ?? panels[0];
   }
 
   /**
@@ -40,8 +47,32 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     return path === undefined ? 'unknown' : vscode.Uri.file(path);
   }
 
+  /** The digest of the image of a trace that is open. */
+  digestOf(trace: vscode.Uri): string | undefined {
+    const content = this.document(trace)?.content;
+    return content?.kind === 'open' ? content.reader.metadata.image.digest : undefined;
+  }
+
   async open(trace: vscode.Uri): Promise<void> {
     await vscode.commands.executeCommand('vscode.openWith', trace, traceViewType, { preview: false });
+  }
+
+  /** Opens the panel of a run with others next to it. */
+  async compare(trace: vscode.Uri, others: readonly vscode.Uri[]): Promise<void> {
+    const addresses = others.map(uri => uri.toString());
+    this.wanted.set(trace.toString(), addresses);
+    await this.open(trace);
+    // A panel that is opened just now takes what is wanted when it comes to be, before or after this.
+    if (!this.wanted.has(trace.toString())) return;
+    const panel = this.panelOf(trace);
+    if (!panel) return;
+    this.wanted.delete(trace.toString());
+    await panel.compare(addresses);
+  }
+
+  /** The runs that the one at this address is compared with at present. */
+  comparedWith(trace: vscode.Uri): readonly vscode.Uri[] {
+    return (this.panelOf(trace)?.comparedWith ?? []).map(address => vscode.Uri.parse(address));
   }
 
   openCustomDocument(uri: vscode.Uri): Promise<TraceDocument> {
@@ -58,6 +89,11 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
       saveFigure: figure => this.saveFigure(figure),
     });
     this.panels.add(panel);
+    const wanted = this.wanted.get(document.uri.toString());
+    if (wanted) {
+      this.wanted.delete(document.uri.toString());
+      background(panel.compare(wanted), this.services.log);
+    }
     const viewState = webviewPanel.onDidChangeViewState(changed);
     webviewPanel.onDidDispose(() => {
       viewState.dispose();

@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
+import type { TraceReader } from '../../trace/reader.ts';
 import type { PanelCommand, ToHost, ToPanel } from '../../webview/messages.ts';
 import { background } from '../background.ts';
+import { ComparedRuns } from '../compare/compared-runs.ts';
 import { panelHtml } from './panel-html.ts';
 import { parseToHost } from './panel-messages.ts';
 import { PanelQuestions } from './panel-questions.ts';
 import type { TraceDocument } from './trace-document.ts';
+import type { TraceProblem } from './trace-problem.ts';
 
 export interface PanelServices {
   readonly extensionUri: vscode.Uri;
@@ -27,7 +30,10 @@ export class TracePanel {
   status = '';
   readonly questions = new PanelQuestions(message => this.post(message));
   private listening = false;
-  private readonly subscriptions: vscode.Disposable[];
+  private readonly compared: ComparedRuns;
+  /** Somebody asked for the comparison before the panel could show it. */
+  private comparisonWanted = false;
+  private readonly subscriptions: { dispose(): unknown }[];
 
   constructor(
     readonly document: TraceDocument,
@@ -37,7 +43,12 @@ export class TracePanel {
     const { webview } = panel;
     const folder = vscode.Uri.joinPath(services.extensionUri, 'dist', 'webview');
     webview.options = { enableScripts: true, localResourceRoots: [folder] };
+    this.compared = new ComparedRuns(document.uri.toString(), services.log);
     this.subscriptions = [
+      this.compared,
+      this.compared.onDidChange(() => {
+        background(this.showComparison(), services.log);
+      }),
       webview.onDidReceiveMessage((message: unknown) => {
         background(this.receive(message), services.log);
       }),
@@ -71,6 +82,18 @@ export class TracePanel {
     await this.post({ type: 'show', layer, ...(head === undefined ? {} : { head }) });
   }
 
+  /** Addresses of the runs that it is compared with. */
+  get comparedWith(): readonly string[] {
+    return this.compared.addresses;
+  }
+
+  /** Shows these runs next to the panel's own, instead of those before. */
+  async compare(addresses: readonly string[]): Promise<void> {
+    await this.compared.set(addresses);
+    this.comparisonWanted = addresses.length > 0;
+    await this.showComparison();
+  }
+
   private async receive(value: unknown): Promise<void> {
     const message = parseToHost(value);
     if (!message) {
@@ -85,6 +108,10 @@ export class TracePanel {
         break;
       case 'slice':
         await this.answerSlice(message);
+        break;
+      case 'compare':
+        await this.compared.set(message.addresses);
+        await this.showComparison();
         break;
       case 'command':
         await this.services.runCommand(message.command, this.document);
@@ -121,24 +148,43 @@ export class TracePanel {
     } else {
       const { metadata, tensors } = content.reader;
       await this.post({ type: 'run', metadata, tensors, canRun });
+      await this.showComparison();
     }
   }
 
-  private async answerSlice({ request, tensor, ranges }: Extract<ToHost, { type: 'slice' }>): Promise<void> {
-    const { content } = this.document;
-    if (content.kind !== 'open') {
-      const message =
-        content.kind === 'unreadable' ? content.problem.message : vscode.l10n.t('The file is no run any more.');
-      await this.post({ type: 'sliceFailed', request, message });
-      return;
-    }
+  private async showComparison(): Promise<void> {
+    if (!this.listening || this.document.content.kind !== 'open') return;
+    const show = this.comparisonWanted;
+    this.comparisonWanted = false;
+    await this.post({ type: 'comparison', runs: this.compared.entries(), show });
+  }
+
+  private async answerSlice({ request, run, tensor, ranges }: Extract<ToHost, { type: 'slice' }>): Promise<void> {
+    const source = this.readerOf(run);
     let answer: ToPanel;
     try {
-      answer = { type: 'slice', request, ...(await content.reader.slice(tensor, ranges)) };
+      answer =
+        'slice' in source
+          ? { type: 'slice', request, ...(await source.slice(tensor, ranges)) }
+          : { type: 'sliceFailed', request, message: source.message };
     } catch (error) {
       answer = { type: 'sliceFailed', request, message: error instanceof Error ? error.message : String(error) };
     }
     await this.post(answer);
+  }
+
+  private readerOf(run: number): TraceReader | Pick<TraceProblem, 'message'> {
+    const { content } = this.document;
+    if (run === 0 && content.kind !== 'open')
+      return content.kind === 'unreadable'
+        ? content.problem
+        : { message: vscode.l10n.t('The file is no run any more.') };
+    if (run === 0 && content.kind === 'open') return content.reader;
+    return (
+      this.compared.readerOf(run) ?? {
+        message: vscode.l10n.t('This run is no longer compared, or its file has changed.'),
+      }
+    );
   }
 
   /** @returns whether the panel got it */

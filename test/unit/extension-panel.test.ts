@@ -11,13 +11,16 @@ test('messages of the contract pass unchanged', () => {
     {
       type: 'slice',
       request: 3,
+      run: 0,
       tensor: 'vision.rollout',
       ranges: [
         [0, 1],
         [2, 2],
       ],
     },
-    { type: 'slice', request: 0, tensor: 'image.display', ranges: [] },
+    { type: 'slice', request: 0, run: 2, tensor: 'image.display', ranges: [] },
+    { type: 'compare', addresses: ['file:///runs/a.fovea', 'memfs:/b.fovea'] },
+    { type: 'compare', addresses: [] },
     { type: 'command', command: 'askAgain' },
     { type: 'status', text: 'row 3, column 4' },
     { type: 'error', message: 'x is undefined' },
@@ -27,7 +30,7 @@ test('messages of the contract pass unchanged', () => {
 });
 
 test('anything else from the webview is refused', () => {
-  const slice = { type: 'slice', request: 1, tensor: 'vision.rollout', ranges: [[0, 1]] };
+  const slice = { type: 'slice', request: 1, run: 0, tensor: 'vision.rollout', ranges: [[0, 1]] };
   for (const message of [
     null,
     undefined,
@@ -41,6 +44,13 @@ test('anything else from the webview is refused', () => {
     { type: 'error' },
     { ...slice, request: -1 },
     { ...slice, request: 1.5 },
+    { ...slice, run: undefined },
+    { ...slice, run: -1 },
+    { type: 'compare' },
+    { type: 'compare', addresses: 'file:///a.fovea' },
+    { type: 'compare', addresses: ['file:///etc/passwd'] },
+    { type: 'compare', addresses: [5] },
+    { type: 'compare', addresses: Array.from({ length: 9 }, (_, i) => `file:///${i}.fovea`) },
     { ...slice, tensor: '../../secrets' },
     { ...slice, tensor: 'toString' },
     { ...slice, ranges: undefined },

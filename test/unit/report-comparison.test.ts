@@ -6,13 +6,13 @@ import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { parseReportOptions } from '../../native/cli/report-options.ts';
 import { FoveaError } from '../../native/errors.ts';
-import { countKept } from '../../native/report/kinds/kept-patches.ts';
-import { alignTokens } from '../../native/report/kinds/token-diff.ts';
 import { readSavedRun } from '../../native/report/saved-run.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { openTraceFile, writeTraceFile } from '../../trace/file.ts';
 import type { LayerAccount, Stage } from '../../trace/fates.ts';
+import { countKept } from '../../trace/kept-patches.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
+import { alignTokens } from '../../trace/token-diff.ts';
 import { hostileRun } from '../fixtures/hostile-run.ts';
 import { smallRun, smallTensors } from '../fixtures/small-run.ts';
 

@@ -7,7 +7,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
-import type { ToHost, ToPanel } from '../../webview/messages.ts';
+import type { ComparedEntry, ToHost, ToPanel } from '../../webview/messages.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const themes = ['vscode-dark', 'vscode-light', 'vscode-high-contrast', 'vscode-high-contrast-light'] as const;
@@ -89,7 +89,8 @@ export class PanelRig {
       deviceScaleFactor: options.ratio ?? 1,
     });
     const page = await context.newPage();
-    const panel = new OpenPanel(page, await openTraceFile(trace), options);
+    const further = await Promise.all((options.compare ?? []).map(openTraceFile));
+    const panel = new OpenPanel(page, await openTraceFile(trace), further, options);
     await panel.connect(`${this.origin}/?theme=${options.theme ?? 'vscode-dark'}`);
     return panel;
   }
@@ -112,6 +113,8 @@ export interface OpenOptions {
   /** Message with which slices of this tensor fail. */
   /** Milliseconds before attention to the image is answered, as from a slow disk. */
   readonly delay?: number;
+  /** Traces that are compared with the first one from the start. */
+  readonly compare?: readonly string[];
   readonly failing?: { readonly tensor: string; readonly message: string };
 }
 
@@ -127,6 +130,7 @@ export class OpenPanel {
   constructor(
     readonly page: Page,
     private readonly reader: TraceReader,
+    private further: readonly TraceReader[],
     private readonly options: OpenOptions,
   ) {}
 
@@ -178,7 +182,18 @@ export class OpenPanel {
 
   async close(): Promise<void> {
     await this.page.context().close();
-    await this.reader.close();
+    for (const reader of [this.reader, ...this.further]) await reader.close();
+  }
+
+  /** Tells the panel which of the further runs are compared, as the extension does. */
+  async compare(addresses: readonly string[], show: boolean, problems: readonly ComparedEntry[] = []): Promise<void> {
+    const paths = this.options.compare ?? [];
+    const runs = addresses.map((address): ComparedEntry => {
+      const index = paths.findIndex(path => addressOf(path) === address);
+      const { metadata, tensors } = this.further[index]!;
+      return { run: index + 1, address, name: address.split('/').at(-1)!, content: { metadata, tensors } };
+    });
+    await this.send({ type: 'comparison', runs: [...runs, ...problems], show });
   }
 
   private async receive(message: ToHost): Promise<void> {
@@ -188,8 +203,16 @@ export class OpenPanel {
     } else if (message.type === 'ready') {
       const { metadata, tensors } = this.reader;
       await this.send({ type: 'run', metadata, tensors, canRun: this.options.canRun ?? true });
+      const restored = this.sent.filter(one => one.type === 'ready').length > 1;
+      await this.compare(
+        restored ? [] : (this.options.compare ?? []).map(addressOf),
+        this.options.compare !== undefined,
+      );
+    } else if (message.type === 'compare') {
+      await this.compare(message.addresses, false);
     } else if (message.type === 'slice') {
-      const { request, tensor, ranges } = message;
+      const { request, run, tensor, ranges } = message;
+      const reader = run === 0 ? this.reader : this.further[run - 1]!;
       this.slices++;
       if (this.options.failing?.tensor === tensor) {
         await this.send({ type: 'sliceFailed', request, message: this.options.failing.message });
@@ -197,13 +220,15 @@ export class OpenPanel {
       }
       if (this.options.delay && tensor === 'decoder.attention_to_image')
         await new Promise(resolve => setTimeout(resolve, this.options.delay));
-      const slice = await this.reader.slice(tensor, ranges);
+      const slice = await reader.slice(tensor, ranges);
       this.sliceBytes += slice.data.length;
       this.largestSlice = Math.max(this.largestSlice, slice.data.length);
       await this.send({ type: 'slice', request, ...slice });
     }
   }
 }
+
+export const addressOf = (path: string): string => `file://${path}`;
 
 /** Stands in for the editor inside the page; state outlives a reload as it does there. */
 const pageScript = `

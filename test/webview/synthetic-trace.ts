@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toHalf } from '../../trace/half.ts';
 import { writeTraceFile } from '../../trace/file.ts';
-import { massGroups, schemaVersion, type RunMetadata, type TraceToken } from '../../trace/schema.ts';
+import { massGroups, schemaVersion, type RunMetadata, type TensorName, type TraceToken } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensor } from '../../trace/writer.ts';
 import type { SyntheticStages } from './synthetic-fates.ts';
 
@@ -20,6 +20,8 @@ export interface SyntheticShape {
   readonly metadata?: Partial<RunMetadata>;
   /** What a token method did. */
   readonly stages?: SyntheticStages;
+  /** Added to the tensors that every trace has. */
+  readonly tensors?: Partial<Record<TensorName, TraceTensor>>;
   /** A patch that takes this much of every row, to stand out as an outlier. */
   readonly outlier?: { readonly patch: number; readonly mass: number };
 }
@@ -208,6 +210,7 @@ export async function writeSyntheticTrace(
     'decoder.attention_to_text': halves(toText, [rows, layers, tokens.length]),
     'decoder.attention_mass': floats(mass, [rows, layers, heads, massGroups.length]),
     ...shape.stages?.tensors(),
+    ...shape.tensors,
   });
   return metadata;
 }

@@ -13,7 +13,10 @@ export const wholeView = -1;
 /** @param image name of the run's image */
 export function listFigures(tables: ChartTables, view: HTMLElement, image: string): FigureName[] {
   const named = (id: number, title: string): FigureName => ({ id, title, fileName: figureFileName(image, title) });
-  const charts = tables.all.flatMap((chart, id) => (inSight(chart.container) ? [named(id, titleOf(chart))] : []));
+  const charts = [...tables.all.entries()]
+    .filter(([, { container }]) => inSight(container))
+    .sort(([, a], [, b]) => (precedes(a.container, b.container) ? -1 : 1))
+    .map(([id, chart]) => named(id, titleOf(chart)));
   const inView = tables.all.filter(({ container }) => inSight(container) && view.contains(container));
   return inView.length > 1 ? [...charts, named(wholeView, viewTitle(view))] : charts;
 }
@@ -42,6 +45,8 @@ export function drawFigure(tables: ChartTables, view: HTMLElement, id: number, s
     end();
   }
 }
+
+const precedes = (a: Node, b: Node): boolean => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
 
 const inSight = (element: HTMLElement): boolean => element.checkVisibility() && element.getClientRects().length > 0;
 

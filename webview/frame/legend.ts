@@ -1,14 +1,13 @@
 import { scaleLinear } from 'd3';
-import { overlayAlpha } from '../colour/colour-map.ts';
+import { drawRamp } from '../colour/ramp.ts';
 import { checkbox } from '../controls.ts';
-import { element, fitCanvas, setText } from '../element.ts';
+import { element, setText } from '../element.ts';
 import { tick } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 
 const widestBar = 176;
 const narrowestBar = 152;
-const barHeight = 14;
 
 /** The scale of the overlay in its unit, and how it is drawn. */
 export class Legend implements Region {
@@ -94,7 +93,7 @@ export class Legend implements Region {
     this.bar.setAttribute('aria-label', `Colour scale from 0 to ${tick(imageMaximum)} ${this.unit.textContent}`);
     if (key === this.drawn) return;
     this.drawn = key;
-    this.drawBar(scene, barWidth);
+    drawRamp(this.bar, barWidth, theme, selection.opacity);
   }
 
   /** Tells that the old picture stays until a page is here. */
@@ -106,23 +105,6 @@ export class Legend implements Region {
   private setUnit(scene: Scene): void {
     this.element.classList.remove('reading');
     setText(this.unit, unitOf(scene));
-  }
-
-  /** The ramp over a dark and a light ground, since a translucent colour depends on what is below. */
-  private drawBar({ theme, selection }: Scene, barWidth: number): void {
-    const context = fitCanvas(this.bar, barWidth, barHeight);
-    context.clearRect(0, 0, barWidth, barHeight);
-    const [dark, light] = theme.scheme === 'light' ? ['#999', '#ddd'] : ['#777', '#bbb'];
-    context.fillStyle = dark;
-    context.fillRect(0, 0, barWidth, barHeight / 2);
-    context.fillStyle = light;
-    context.fillRect(0, barHeight / 2, barWidth, barHeight / 2);
-    for (let x = 0; x < barWidth; x++) {
-      const t = x / (barWidth - 1);
-      const [r, g, b] = theme.colours.subarray(Math.round(t * 255) * 3, Math.round(t * 255) * 3 + 3);
-      context.fillStyle = `rgb(${r} ${g} ${b} / ${overlayAlpha(t) * selection.opacity})`;
-      context.fillRect(x, 0, 1, barHeight);
-    }
   }
 }
 

@@ -3,22 +3,23 @@ import { linkButton } from '../controls.ts';
 import { element } from '../element.ts';
 import { count, duration } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
-import type { Scene } from '../scene.ts';
-import type { View } from '../views/view.ts';
+import type { View, WholeView } from '../views/view.ts';
+
+type AnyView = View | WholeView;
 
 /** Which run this is and which of its views is shown. */
 export class RunBar implements Region {
   readonly element: HTMLElement;
   private readonly tabs: HTMLButtonElement[];
-  /** The views that the run has something for. */
-  private readonly open: readonly View[];
   private readonly line = element('div', { class: 'run-line', 'data-testid': 'run-line', role: 'alert', hidden: '' });
 
   constructor(
     private readonly context: PanelContext,
-    private readonly views: readonly View[],
+    private readonly views: readonly AnyView[],
+    /** Why there is nothing to show in a view, at present. */
+    private readonly missing: (view: AnyView) => string | undefined,
+    private readonly shown: () => AnyView,
   ) {
-    this.open = views.filter(view => view.missing(context.metadata) === undefined);
     this.tabs = views.map(view => this.tab(view));
     const tablist = element('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Views of this run' }, ...this.tabs);
     this.element = element(
@@ -30,11 +31,16 @@ export class RunBar implements Region {
     );
   }
 
-  draw({ selection }: Scene): void {
+  draw(): void {
+    const shown = this.shown();
     this.views.forEach((view, index) => {
-      const chosen = view.id === selection.view;
-      this.tabs[index]!.setAttribute('aria-selected', String(chosen));
-      this.tabs[index]!.tabIndex = chosen ? 0 : -1;
+      const tab = this.tabs[index]!;
+      tab.setAttribute('aria-selected', String(view === shown));
+      tab.tabIndex = view === shown ? 0 : -1;
+      const missing = this.missing(view);
+      tab.title = missing ?? '';
+      if (missing === undefined) tab.removeAttribute('aria-disabled');
+      else tab.setAttribute('aria-disabled', 'true');
     });
   }
 
@@ -48,26 +54,23 @@ export class RunBar implements Region {
     this.line.hidden = false;
   }
 
-  private tab(view: View): HTMLButtonElement {
-    const missing = view.missing(this.context.metadata);
+  private tab(view: AnyView): HTMLButtonElement {
     const tab = element(
       'button',
       {
         type: 'button',
         role: 'tab',
         'data-testid': `view-${view.id}`,
-        'aria-disabled': missing === undefined ? undefined : 'true',
-        title: missing,
       },
       view.title,
     );
-    if (missing !== undefined) return tab;
     tab.addEventListener('click', () => {
-      this.context.selection.set({ view: view.id });
+      if (this.missing(view) === undefined) this.context.selection.set({ view: view.id });
     });
     tab.addEventListener('keydown', event => {
       const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-      const next = this.open[(this.open.indexOf(view) + step + this.open.length) % this.open.length];
+      const open = this.views.filter(one => this.missing(one) === undefined);
+      const next = open[(open.indexOf(view) + step + open.length) % open.length];
       if (step === 0 || !next || next === view) return;
       event.stopPropagation();
       this.context.selection.set({ view: next.id });
@@ -101,7 +104,10 @@ export class RunBar implements Region {
           host.post({ type: 'command', command: 'askAgain' });
         })
       : element('span', { class: 'dim small', 'data-testid': 'untrusted' }, 'Running needs a trusted workspace');
-    return element('div', { class: 'facts' }, ...facts, run);
+    const compare = linkButton('compare-with', 'Compare with…', () => {
+      host.post({ type: 'command', command: 'compareRuns' });
+    });
+    return element('div', { class: 'facts' }, ...facts, run, compare);
   }
 }
 

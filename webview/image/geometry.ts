@@ -84,3 +84,13 @@ export function isPadding(geometry: ImageGeometry, patch: number): boolean {
     y >= picture.y + picture.height
   );
 }
+
+type Grid = Pick<ImageGeometry, 'rows' | 'columns'>;
+
+/** The patch of another grid over the same picture that holds the centre of this one; the same one in the same grid. */
+export function samePlace(patch: number, from: Grid, to: Grid): number {
+  if (from.rows === to.rows && from.columns === to.columns) return patch;
+  const row = Math.floor(((Math.floor(patch / from.columns) + 0.5) / from.rows) * to.rows);
+  const column = Math.floor((((patch % from.columns) + 0.5) / from.columns) * to.columns);
+  return row * to.columns + column;
+}

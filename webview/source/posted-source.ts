@@ -18,13 +18,15 @@ export class PostedSource implements TraceSource {
     readonly metadata: RunMetadata,
     readonly tensors: Readonly<Partial<Record<TensorName, TensorShape>>>,
     private readonly post: (message: ToHost) => void,
+    /** Its number at the host; 0 is the panel's own run. */
+    readonly run = 0,
   ) {}
 
   slice(tensor: TensorName, ranges: readonly AxisRange[] = []): Promise<Slice> {
     const request = nextRequest++;
     return new Promise((resolve, reject) => {
       this.waiting.set(request, { resolve, reject });
-      this.post({ type: 'slice', request, tensor, ranges });
+      this.post({ type: 'slice', request, run: this.run, tensor, ranges });
     });
   }
 

@@ -1,6 +1,8 @@
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { ChartTables } from '../charts.ts';
-import type { OpenView } from '../faces.ts';
+import { CompareView, compareViewId } from '../compare/compare-view.ts';
+import type { FurtherRun } from '../compare/comparison.ts';
+import type { OpenView, OpenWholeView } from '../faces.ts';
 import type { PanelContext } from '../panel-context.ts';
 import { openAttention } from './attention-view.ts';
 import { openPruning } from './pruning-view.ts';
@@ -9,13 +11,18 @@ import { openPruning } from './pruning-view.ts';
 export interface View {
   readonly id: string;
   readonly title: string;
-  /** Why the run has nothing to show here; undefined where it has. */
-  missing(metadata: RunMetadata): string | undefined;
+  /** Why the run has nothing to show here; undefined where it has. @param further the runs next to it */
+  missing(metadata: RunMetadata, further: readonly FurtherRun[]): string | undefined;
   open(context: PanelContext, tables: ChartTables): OpenView;
 }
 
+/** One that fills everything below the run bar itself, with a strip, images and an axis of its own. */
+export interface WholeView extends Omit<View, 'open'> {
+  openWhole(context: PanelContext, tables: ChartTables): OpenWholeView;
+}
+
 /** All views, in the order of their tabs. */
-export const views: readonly View[] = [
+export const views: readonly (View | WholeView)[] = [
   { id: 'attention', title: 'Attention', missing: () => undefined, open: openAttention },
   {
     id: 'pruning',
@@ -25,5 +32,14 @@ export const views: readonly View[] = [
         ? undefined
         : 'This run used every visual token in every layer: nothing was merged or dropped.',
     open: openPruning,
+  },
+  {
+    id: compareViewId,
+    title: 'Compare',
+    missing: (_, further) =>
+      further.some(({ source }) => source)
+        ? undefined
+        : 'There is one run only. “Compare With…” puts others next to it.',
+    openWhole: (context, tables) => new CompareView(context, tables),
   },
 ];

@@ -1,6 +1,6 @@
 /** One of the runs of a comparison, with everything that its sections read. */
-import { alignTokens, type AlignedPair } from './token-diff.ts';
 import type { RunMetadata, TraceToken } from '../../../trace/schema.ts';
+import { alignTokens, type AlignedPair } from '../../../trace/token-diff.ts';
 import { methodWords } from '../run-facts.ts';
 import type { ReportSource } from '../report-kind.ts';
 import { readContent, type RunContent } from '../run-content.ts';
@@ -37,14 +37,8 @@ export const runTitle = (run: ComparedRun): string => `${run.letter} ${methodWor
 export function alignAnswers(first: ComparedRun, second: ComparedRun): AlignedPair[] {
   const same = metadataOf(first).model.digest === metadataOf(second).model.digest;
   if (same) return alignTokens(idsOf(first), idsOf(second));
-  const numbers = new Map<string, number>();
-  const numbered = (run: ComparedRun): number[] =>
-    answerTokens(run).map(({ text }) => {
-      const known = numbers.get(text) ?? numbers.size;
-      numbers.set(text, known);
-      return known;
-    });
-  return alignTokens(numbered(first), numbered(second));
+  const textsOf = (run: ComparedRun): string[] => answerTokens(run).map(({ text }) => text);
+  return alignTokens(textsOf(first), textsOf(second));
 }
 
 const idsOf = (run: ComparedRun): number[] => answerTokens(run).map(({ id }) => id);

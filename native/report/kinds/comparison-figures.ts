@@ -6,7 +6,7 @@ import { percent, probability } from '../numbers.ts';
 import type { BuildOptions } from '../report-kind.ts';
 import { maximumOf } from '../report-pictures.ts';
 import { metadataOf, runTitle, type ComparedRun } from './compared-run.ts';
-import { countKept } from './kept-patches.ts';
+import { countKept } from '../../../trace/kept-patches.ts';
 import { layerChart } from './layer-chart.ts';
 import { answerWords } from './run-report.ts';
 

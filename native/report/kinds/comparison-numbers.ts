@@ -3,7 +3,7 @@ import type { CsvTable } from '../document.ts';
 import { analyzeLine } from '../reproduction.ts';
 import { alignAnswers, answerTokens, metadataOf, mismatches, type ComparedRun } from './compared-run.ts';
 import { quantities } from './comparison-costs.ts';
-import { countKept } from './kept-patches.ts';
+import { countKept } from '../../../trace/kept-patches.ts';
 import { quotedText, runNumbers } from './run-numbers.ts';
 
 export function comparisonNumbers(runs: readonly ComparedRun[]): Readonly<Record<string, unknown>> {

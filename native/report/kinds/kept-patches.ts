@@ -1,4 +1,4 @@
-/** Which patches still belonged to a visual token when a run's token method was done, and how two runs differ in it. */
+/** Which patches still belonged to a visual token when a run's token method was done. */
 import type { TraceReader } from '../../../trace/reader.ts';
 import { fateNames } from '../../../trace/fates.ts';
 
@@ -12,24 +12,4 @@ export async function keptPatches(trace: TraceReader): Promise<Uint8Array> {
   if (stages === 0 || !trace.tensors['fates.fate']) return new Uint8Array(patches).fill(1);
   const { data } = await trace.slice('fates.fate', [[stages - 1, stages]]);
   return data.map(fate => (gone.has(fate) ? 0 : 1));
-}
-
-export interface KeptCounts {
-  readonly both: number;
-  readonly onlyFirst: number;
-  readonly onlySecond: number;
-  readonly neither: number;
-  /** Intersection over union; 1 where neither kept any. */
-  readonly overlap: number;
-}
-
-/** @param first [patches] */
-export function countKept(first: Uint8Array, second: Uint8Array): KeptCounts {
-  const counts = [0, 0, 0, 0];
-  first.forEach((kept, patch) => {
-    counts[kept * 2 + second[patch]!]!++;
-  });
-  const [neither, onlySecond, onlyFirst, both] = counts as [number, number, number, number];
-  const union = both + onlyFirst + onlySecond;
-  return { both, onlyFirst, onlySecond, neither, overlap: union === 0 ? 1 : both / union };
 }
