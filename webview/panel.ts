@@ -15,7 +15,6 @@ import { listenToKeys } from './frame/keyboard.ts';
 import { Picture } from './frame/picture.ts';
 import { RunBar } from './frame/run-bar.ts';
 import { TokenStrip } from './frame/token-strip.ts';
-import type { OpenWholeView } from './faces.ts';
 import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
@@ -35,7 +34,8 @@ import { PageCache } from './source/page-cache.ts';
 import type { TraceSource } from './source/trace-source.ts';
 import { suggestSelection } from './suggestion.ts';
 import { ShownView } from './shown-view.ts';
-import { views, type View, type WholeView } from './views/view.ts';
+import { ViewChoice } from './view-choice.ts';
+import { views, type View } from './views/view.ts';
 
 const readingDelay = 150;
 const savingDelay = 100;
@@ -54,8 +54,6 @@ export class Panel {
   private savingTimer: number | undefined;
   private pictureShown = false;
   private sceneShown = false;
-  /** Views that need no frame are made when they are first shown. */
-  private readonly wholes = new Map<WholeView, OpenWholeView>();
 
   private constructor(
     private readonly context: PanelContext,
@@ -68,6 +66,7 @@ export class Panel {
     /** What surrounds a view, unless it is whole. */
     private readonly frame: readonly Region[],
     private readonly shown: ShownView,
+    private readonly choice: ViewChoice,
     private readonly announcer: Announcer,
     private readonly prefetch: Prefetch,
   ) {
@@ -105,12 +104,10 @@ export class Panel {
     };
     const tables = new ChartTables();
     // Charts register in the order of the page.
-    const runBar = new RunBar(
-      context,
-      views,
-      (view): string | undefined => panel.missing(view),
-      (): View | WholeView => panel.view,
-    );
+    const choice = new ViewChoice(context, tables, created => {
+      announcer.element.before(created);
+    });
+    const runBar = new RunBar(context, views, choice);
     const strip = new TokenStrip(context, tables, view => shown.of(view).strip);
     const picture = new Picture(context, tables, view => shown.of(view).overlay);
     const shown = new ShownView(new Map(framed.map(view => [view.id, view.open(context, tables)])));
@@ -126,7 +123,7 @@ export class Panel {
     const origin = element('div', { class: 'origin' }, picture.element, ...shown.legends, shown.caveat);
     const canvas = element('div', { class: 'canvas-column' }, shown.element, ...shown.readouts);
     const main = element('main', {}, origin, canvas, axis.element);
-    const panel: Panel = new Panel(
+    const panel = new Panel(
       context,
       builder,
       tables,
@@ -136,6 +133,7 @@ export class Panel {
       main,
       frame,
       shown,
+      choice,
       announcer,
       prefetch,
     );
@@ -199,7 +197,8 @@ export class Panel {
 
   dispose(): void {
     for (const end of this.ends) end();
-    for (const region of [...this.frame, ...this.wholes.values()]) region.dispose?.();
+    for (const region of this.frame) region.dispose?.();
+    this.choice.dispose();
     this.announcer.dispose();
     this.prefetch.dispose();
     window.clearTimeout(this.readingTimer);
@@ -245,37 +244,14 @@ export class Panel {
         () => {
           this.context.host.post({ type: 'saveFigure', figure: this.focusedFigure() });
         },
-        () => this.whole?.keys ?? this.shown.of(selection.get().view).keys ?? {},
+        () => this.choice.whole?.keys ?? this.shown.of(selection.get().view).keys ?? {},
       ),
     );
   }
 
-  private missing(view: View | WholeView): string | undefined {
-    return view.missing(this.context.metadata, this.context.comparison.list);
-  }
-
-  /** The view that was chosen, or the first one while that has nothing to show. */
-  private get view(): View | WholeView {
-    const { view: id } = this.context.selection.get();
-    return views.find(view => view.id === id && this.missing(view) === undefined) ?? views[0]!;
-  }
-
-  /** The shown view, where it needs no frame. */
-  private get whole(): OpenWholeView | undefined {
-    const { view } = this;
-    if (!('openWhole' in view)) return undefined;
-    let whole = this.wholes.get(view);
-    if (!whole) {
-      whole = view.openWhole(this.context, this.tables);
-      this.wholes.set(view, whole);
-      this.announcer.element.before(whole.element);
-    }
-    return whole;
-  }
-
   /** What the shown view stands in. */
   private get viewElement(): HTMLElement {
-    return (this.whole ?? this.shown).element;
+    return (this.choice.whole ?? this.shown).element;
   }
 
   private saveSoon(): void {
@@ -328,10 +304,10 @@ export class Panel {
   }
 
   private draw(scene: Scene): void {
-    const { whole } = this;
+    const { whole } = this.choice;
     this.strip.element.hidden = whole !== undefined;
     this.main.hidden = whole !== undefined;
-    for (const other of this.wholes.values()) other.element.hidden = other !== whole;
+    this.choice.hideOthers();
     for (const region of whole ? [whole] : this.frame) region.draw(scene);
     this.runBar.draw();
   }
@@ -374,7 +350,7 @@ export class Panel {
   }
 
   private announce(scene: Scene): void {
-    const { whole } = this;
+    const { whole } = this.choice;
     if (whole) {
       this.announcer.say(whole.spoken());
       return;

@@ -3,6 +3,7 @@ import { linkButton } from '../controls.ts';
 import { element } from '../element.ts';
 import { count, duration } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
+import type { ViewChoice } from '../view-choice.ts';
 import type { View, WholeView } from '../views/view.ts';
 
 type AnyView = View | WholeView;
@@ -16,9 +17,7 @@ export class RunBar implements Region {
   constructor(
     private readonly context: PanelContext,
     private readonly views: readonly AnyView[],
-    /** Why there is nothing to show in a view, at present. */
-    private readonly missing: (view: AnyView) => string | undefined,
-    private readonly shown: () => AnyView,
+    private readonly choice: ViewChoice,
   ) {
     this.tabs = views.map(view => this.tab(view));
     const tablist = element('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Views of this run' }, ...this.tabs);
@@ -32,12 +31,12 @@ export class RunBar implements Region {
   }
 
   draw(): void {
-    const shown = this.shown();
+    const shown = this.choice.view;
     this.views.forEach((view, index) => {
       const tab = this.tabs[index]!;
       tab.setAttribute('aria-selected', String(view === shown));
       tab.tabIndex = view === shown ? 0 : -1;
-      const missing = this.missing(view);
+      const missing = this.choice.missing(view);
       tab.title = missing ?? '';
       if (missing === undefined) tab.removeAttribute('aria-disabled');
       else tab.setAttribute('aria-disabled', 'true');
@@ -65,11 +64,11 @@ export class RunBar implements Region {
       view.title,
     );
     tab.addEventListener('click', () => {
-      if (this.missing(view) === undefined) this.context.selection.set({ view: view.id });
+      if (this.choice.missing(view) === undefined) this.context.selection.set({ view: view.id });
     });
     tab.addEventListener('keydown', event => {
       const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-      const open = this.views.filter(one => this.missing(one) === undefined);
+      const open = this.views.filter(one => this.choice.missing(one) === undefined);
       const next = open[(open.indexOf(view) + step + open.length) % open.length];
       if (step === 0 || !next || next === view) return;
       event.stopPropagation();
