@@ -39,7 +39,7 @@ export function tokensParameter(tables: Tables, recycling: Recycling): Parameter
     title: 'Tokens kept',
     kind: 'numbers',
     least: 1,
-    meaning: 'Top-k after each of the layers; at least one token is always dropped. Not read where the rank decides.',
+    meaning: 'Top-k after each of the layers; at least one token is always dropped.',
     default: (shape, variant) => (variant === 'code' ? usualTokens(tables, shape, recycling) : []),
     source: `official tables for 576 tokens and 32 layers (${tableText(tables)}), scaled`,
   };
@@ -59,7 +59,7 @@ export const recyclingParameters: readonly ParameterSpec[] = [
     title: 'How many go',
     kind: 'choice',
     choices: ['table', 'rank'],
-    meaning: 'A fixed number of tokens, or lambda x (tokens - rank of the attention of the raters).',
+    meaning: 'All but a fixed number (tokens), or lambda x (number - rank of the attention of the raters).',
     default: (_, variant) => (variant === 'code' ? 'table' : 'rank'),
   },
   {
