@@ -41,7 +41,7 @@ test('Export Report writes the run that is open as one web page, and says so', a
 /** Takes what the save dialog proposes once it does, or a name of its own in the same folder. */
 async function saveAs(proposed: RegExp, name?: string): Promise<string> {
   const { page } = fixture.workbench;
-  const input = page.locator('.quick-input-widget:visible input').first();
+  const input = page.locator('.quick-input-widget:visible .quick-input-box input').first();
   let value = '';
   await fixture.workbench.retry('see the proposed name', 20_000, async () => {
     value = await input.inputValue();

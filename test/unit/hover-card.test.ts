@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,14 +10,16 @@ import { cardLimit, hoverCard, type CardOptions } from '../../extension/hover/ho
 import { firstFile, ImageDigests } from '../../extension/hover/image-digests.ts';
 import { runsOfReference } from '../../extension/hover/image-runs.ts';
 import { plainText, shortened } from '../../extension/hover/plain-text.ts';
-import { readRunDetails, type RunDetails } from '../../extension/hover/run-details.ts';
+import { readRunDetails, RunDetailsCache, type RunDetails } from '../../extension/hover/run-details.ts';
 import { shade } from '../../extension/hover/shade.ts';
 import { RunIndex, type RunSummary } from '../../extension/runs/run-index.ts';
+import { readRunSummary } from '../../extension/runs/run-summary.ts';
+import { TraceError } from '../../trace/errors.ts';
 import { writeTraceFile } from '../../trace/file.ts';
 import { toHalf } from '../../trace/half.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensors } from '../../trace/writer.ts';
-import { smallRun, smallTensors } from '../fixtures/small-run.ts';
+import { makeNewer, smallRun, smallTensors } from '../fixtures/small-run.ts';
 
 let folder: string;
 before(async () => {
@@ -289,4 +292,33 @@ test('shades are magma as d3 draws it, and text on them has a contrast of 4.5', 
     assert.ok((high + 0.05) / (low + 0.05) >= 4.5, `${t}: ${ink} on ${ground}`);
   }
   assert.deepEqual(shade(NaN), shade(0));
+});
+
+test('a folder or a pipe that is called like a picture is passed over without waiting', async () => {
+  const named = join(folder, 'folder.png');
+  await mkdir(named);
+  assert.equal(await firstFile([named]), undefined);
+  if (process.platform === 'win32') return;
+  const pipe = join(folder, 'pipe.png');
+  execFileSync('mkfifo', [pipe]);
+  const real = join(folder, 'real.png');
+  await writeFile(real, 'x');
+  assert.equal((await firstFile([named, pipe, real]))?.path, real);
+});
+
+test('details of a trace that vanished, was cut off or is newer fail at once, and are read again later', async () => {
+  const path = join(folder, 'passing.fovea');
+  await writeTraceFile(path, smallRun, smallTensors());
+  const run = await readRunSummary(path);
+  const cache = new RunDetailsCache();
+  await rm(path);
+  await assert.rejects(cache.get(run), /ENOENT/);
+  await writeTraceFile(path, smallRun, smallTensors());
+  await truncate(path, 500);
+  await assert.rejects(cache.get(run), TraceError);
+  await writeTraceFile(path, smallRun, smallTensors());
+  await makeNewer(path);
+  await assert.rejects(cache.get(run), /Update Fovea/);
+  await writeTraceFile(path, smallRun, smallTensors());
+  assert.equal((await cache.get(run)).answer[0]?.text, ' two');
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, truncate, copyFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, truncate, copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -8,7 +8,9 @@ import { PipelineClient } from '../../extension/pipeline/client.ts';
 import { systemClock } from '../../extension/pipeline/clock.ts';
 import { pipelineEnvironment } from '../../extension/pipeline/environment.ts';
 import { PipelineFailure } from '../../extension/pipeline/failure.ts';
+import { writeTraceFile } from '../../trace/file.ts';
 import { writeHostileTrace } from '../fixtures/hostile-run.ts';
+import { makeNewer, smallRun, smallTensors } from '../fixtures/small-run.ts';
 
 const serverPath = fileURLToPath(new URL('../../dist/server.cjs', import.meta.url));
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -66,4 +68,31 @@ test('a client that is disposed writes no report', async () => {
     await other.report({ sources: [tracePath], outPath: join(folder, 'y.html'), format: 'html' }),
     undefined,
   );
+});
+
+test('reports of a folder, of a newer trace and of one that vanished say so', async () => {
+  const named = join(folder, 'folder.fovea');
+  await mkdir(named);
+  const newer = join(folder, 'newer.fovea');
+  await writeTraceFile(newer, smallRun, smallTensors());
+  await makeNewer(newer);
+  const outPath = join(folder, 'z.html');
+  for (const [source, said] of [
+    [named, /folder/],
+    [newer, /Update Fovea/],
+    [join(folder, 'vanished.fovea'), /no such file/],
+  ] as const)
+    for (const sources of [[source], [tracePath, source]])
+      await assert.rejects(client.report({ sources, outPath, format: 'html' }), said);
+});
+
+test('a report that is cancelled is no failure, and the process stays for the next one', async () => {
+  const abort = new AbortController();
+  const outPath = join(folder, 'cancelled.html');
+  const written = client.report({ sources: [tracePath], outPath, format: 'html' }, abort.signal);
+  abort.abort();
+  assert.equal(await written, undefined);
+  await assert.rejects(readFile(outPath), /ENOENT/);
+  const next = await client.report({ sources: [tracePath], outPath, format: 'html' });
+  assert.deepEqual(next?.files, [outPath]);
 });

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import sharp from 'sharp';
 import { writeReport } from '../../native/report/write-report.ts';
 import { hostileRun, writeHostileTrace } from '../fixtures/hostile-run.ts';
 import { output, picture, realTrace } from './panel-fixture.ts';
@@ -122,4 +123,37 @@ test('the PDF has pages, and the texts of the run as text', async () => {
   assert.match(pdf, /^%PDF-/);
   const pages = (pdf.match(/\/Type\s*\/Page\b/g) ?? []).length;
   assert.ok(pages >= 2 && pages <= 8, `${pages} pages`);
+});
+
+test('a figure is saved from inside the page, as SVG and as PNG', async () => {
+  const { page, faults } = await openFromDisk(realReport);
+  await page.getByTestId('figure-choice').selectOption({ label: 'What the row reads from' });
+  for (const format of ['svg', 'png'] as const) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId(`save-${format}`).click()]);
+    assert.equal(download.suggestedFilename(), `scene-04 What the row reads from.${format}`);
+    const bytes = await readFile(await download.path());
+    const { width, format: kind, density } = await sharp(bytes).metadata();
+    assert.equal(kind, format);
+    assert.ok(width > 400, `${width} pixels`);
+    if (format === 'png') assert.equal(density, 300);
+    else assert.match(bytes.toString('utf8'), /<desc>What the row that predicts “/);
+  }
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('a report of two runs shows one after the other in its panel', async () => {
+  const comparison = `${output}/comparison.html`;
+  await writeReport({ sources: [realTrace, hostileTrace], outPath: comparison, format: 'html' });
+  const { page, faults } = await openFromDisk(comparison);
+  assert.equal(
+    await page.getByRole('radio', { checked: true }).first().textContent(),
+    'A no token reduction: scene-04.fovea',
+  );
+  await page.getByTestId('run-1').click();
+  await page.getByTestId('token').nth(hostileRun.tokens.length).waitFor({ state: 'detached' });
+  assert.equal(await page.getByTestId('token').count(), hostileRun.tokens.length);
+  assert.notEqual(await page.title(), 'owned');
+  assert.deepEqual(faults, []);
+  await page.context().close();
 });
