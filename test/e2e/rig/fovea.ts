@@ -46,6 +46,11 @@ export class Panel {
     return new Panel(workbench, await workbench.webview('[data-testid=answer] [data-testid=token]', { timeout }));
   }
 
+  /** Waits for a panel in which something else is shown. */
+  static async of(workbench: Workbench, selector: string, timeout = 60_000): Promise<Panel> {
+    return new Panel(workbench, await workbench.webview(selector, { timeout }));
+  }
+
   /** Waits for a panel that shows a run, other than `before`. */
   async next(timeout = 60_000): Promise<Panel> {
     const end = Date.now() + timeout;
