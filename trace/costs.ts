@@ -64,7 +64,7 @@ export interface RunMacs {
 /** MACs of what a run did; undefined where the trace does not say how wide its MLPs are. */
 export function runMacs(
   formula: MacFormula,
-  { visionTokens, layers, decodeSteps }: TokenReduction,
+  { visionTokens, visionTiles = 1, layers, decodeSteps }: TokenReduction,
   { vision, decoder }: Pick<ModelDescription, 'vision' | 'decoder'>,
 ): RunMacs | undefined {
   if (vision.intermediateSize === undefined || decoder.intermediateSize === undefined) return undefined;
@@ -75,6 +75,9 @@ export function runMacs(
     prefill += prefillMacs(formula, sequence, size);
     for (let step = 0; step < decodeSteps; step++) decode += decodeMacs(formula, cacheLength - step, size);
   }
-  const seen = visionTokens.reduce((sum, tokens) => sum + visionMacs(tokens, visionSize), 0);
+  const seen = visionTokens.reduce(
+    (sum, tokens) => sum + visionTiles * visionMacs(tokens / visionTiles, visionSize),
+    0,
+  );
   return { vision: seen, prefill, decode };
 }

@@ -90,6 +90,8 @@ export interface TokenReduction {
   readonly stages: readonly Stage[];
   /** Tokens entering each vision layer, CLS included. */
   readonly visionTokens: readonly number[];
+  /** Parts of the image that the vision tower saw one by one, these tokens shared among them; 1 where absent. */
+  readonly visionTiles?: number;
   /** One per decoder layer. */
   readonly layers: readonly LayerAccount[];
   /** Visual tokens of the image before any stage. */

@@ -5,7 +5,7 @@
  */
 import type { HighResolution } from './high-resolution.ts';
 import type { RunMetadata } from './schema.ts';
-import { decodeMacs, type LayerSize, type MacFormula, prefillMacs } from './costs.ts';
+import { decodeMacs, type LayerSize, type MacFormula, prefillMacs, visionMacs } from './costs.ts';
 
 export const complexityText = {
   flexAttention: 'O((M + N) · N · D)',
@@ -76,8 +76,22 @@ export function crossAttentionCosts(size: ComparedSize): ResolutionCosts {
   return { prefill: low.prefill + project + sequence * perQuery, step: low.step + perQuery };
 }
 
+/** Vision tower over all tiles of the large image, up to the layer that the projector reads. */
+export function tileMacs(
+  { tiles }: Pick<HighResolution, 'tiles'>,
+  { vision }: Pick<RunMetadata['model'], 'vision'>,
+  patchesPerTile: number,
+): number | undefined {
+  if (vision.intermediateSize === undefined) return undefined;
+  const size = { hiddenSize: vision.hiddenSize, intermediateSize: vision.intermediateSize };
+  const layers = Math.max(...vision.featureLayers) + 1;
+  return tiles.rows * tiles.columns * layers * visionMacs(patchesPerTile + 1, size);
+}
+
 export interface ResolutionComparison {
   readonly formula: MacFormula;
+  /** Encoding the tiles, which all but the low resolution have to do. */
+  readonly tiles: number;
   readonly lowResolution: ResolutionCosts;
   readonly flexAttention: ResolutionCosts;
   /** FlexAttention as the official code runs it. */
@@ -93,7 +107,8 @@ export function resolutionComparison(
 ): ResolutionComparison | undefined {
   const { model, visual, promptTokens, highResolution } = run;
   const { layers, hiddenSize, intermediateSize } = model.decoder;
-  if (intermediateSize === undefined) return undefined;
+  const tiles = tileMacs(highResolution, model, visual.grid.rows * visual.grid.columns);
+  if (intermediateSize === undefined || tiles === undefined) return undefined;
   const { grid, attending, meanSelected, rows } = highResolution;
   const size: ComparedSize = {
     formula,
@@ -108,6 +123,7 @@ export function resolutionComparison(
   };
   return {
     formula,
+    tiles,
     lowResolution: lowResolutionCosts(size),
     flexAttention: flexAttentionCosts(size, rows === 'all'),
     reprojecting: reprojectingCosts(size),

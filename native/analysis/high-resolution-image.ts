@@ -69,7 +69,8 @@ async function encodeTile(
   return engine.project(config.featureLayers.map(layer => features.get(layer)!));
 }
 
-function cutTile(pixels: Float32Array, size: number, tiles: number, row: number, column: number): Float32Array {
+/** [3, size, size] of an image [3, size x tiles, size x tiles] */
+export function cutTile(pixels: Float32Array, size: number, tiles: number, row: number, column: number): Float32Array {
   if (tiles === 1) return pixels;
   const side = size * tiles;
   const tile = new Float32Array(3 * size * size);
@@ -83,7 +84,7 @@ function cutTile(pixels: Float32Array, size: number, tiles: number, row: number,
 }
 
 /** For each token of the whole image, its row among the tiles stacked one after the other. */
-function rasterOrder(patches: number, tiles: number): Int32Array {
+export function rasterOrder(patches: number, tiles: number): Int32Array {
   const side = patches * tiles;
   return Int32Array.from({ length: side * side }, (_, token) => {
     const [y, x] = [Math.floor(token / side), token % side];

@@ -22,7 +22,7 @@ export function highResolutionInput(
 ): HighResolutionInput {
   const longest = Math.max(image.width, image.height);
   const tiles = longest <= vision.imageSize ? 1 : plan.zoom;
-  const large = prepareImage(image, enlarged(settings, tiles));
+  const large = prepareImage(image, enlargedSettings(settings, tiles));
   const side = gridSide(vision);
   const padded = settings.pad && image.width !== image.height;
   const notes: string[] = [];
@@ -43,7 +43,8 @@ export function highResolutionInput(
   };
 }
 
-function enlarged(settings: ProcessorSettings, times: number): ProcessorSettings {
+/** The same steps for an image that is so many times as large. */
+export function enlargedSettings(settings: ProcessorSettings, times: number): ProcessorSettings {
   const size = ({ width, height }: Size): Size => ({ width: width * times, height: height * times });
   const { resize, crop } = settings;
   return {

@@ -27,6 +27,8 @@ export interface ModelInput {
   readonly sampling: Sampling;
   /** All visual tokens run if there is none. */
   readonly method?: ChosenMethod | undefined;
+  /** Tiles at each side, where all tokens of a larger image go into the sequence. */
+  readonly tiles?: number | undefined;
   /** Where the method fetches high-resolution tokens. */
   readonly highResolution?: HighResolutionInput | undefined;
 }
@@ -65,7 +67,11 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
   const choose = createTokenChooser(input.sampling);
   const started = performance.now();
   const method = await MethodRun.start(input);
-  const vision = await runVision(engine, input.config, input.pixels, { ...options, reducer: method.reducer });
+  const vision = await runVision(engine, input.config, input.pixels, {
+    ...options,
+    reducer: method.reducer,
+    tiles: input.tiles,
+  });
   const highResolution =
     input.highResolution && (await HighResolutionRun.prepare(engine, input, input.highResolution, options));
   const seen = performance.now();
@@ -122,6 +128,7 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
     reduction: {
       stages: method.reducer.record.stages,
       visionTokens: vision.tokens,
+      ...(input.tiles && input.tiles > 1 && { visionTiles: input.tiles ** 2 }),
       layers: decoder.layerAccounts(),
       visualTokens: prompt.visual.count,
       decodeSteps: decoder.decodeSteps,

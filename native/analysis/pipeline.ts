@@ -14,11 +14,12 @@ import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeImage } from '../image/decode-image.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
-import { checkInputSize, type ModelInput, prepareImage } from '../image/preprocess.ts';
-import { type ChosenMethod, chooseMethod, fetchesHighResolution } from '../methods/choose-method.ts';
+import { checkInputSize, type ModelInput, prepareImage, type RgbImage } from '../image/preprocess.ts';
+import { type ChosenMethod, chooseMethod, fetchesHighResolution, imageSideOf } from '../methods/choose-method.ts';
 import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
+import { enlargedFiles, enlargedNotes, tilesOf } from './enlarged-model.ts';
 import { highResolutionInput, paddedSettings } from './high-resolution-input.ts';
 import { makeHoverPictures } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
@@ -83,26 +84,32 @@ export class Pipeline {
     progress?.({ stage: 'image', done: 0, total: 1 });
     await letOthersRun(signal);
     if (traced) await prepareOutput(tracePath, request.imagePath);
-    const files = await openModelFiles(resolve(request.modelFolder));
+    const loadable = await openModelFiles(resolve(request.modelFolder));
+    const side = request.method && imageSideOf(request.method, modelShape(loadable.checkpoint.config));
+    const files = side === undefined ? loadable : enlargedFiles(loadable, side);
     const { checkpoint, tokenizer, template } = files;
     const { config } = checkpoint;
     const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
     const projections = await projectionsOf(request, checkpoint);
     const method = await methodOf(request, config, prompt, projections?.description, signal);
     try {
-      return await this.runMethod({ request, files, prompt, projections, method, started, tracePath }, options);
+      return await this.runMethod(
+        { request, loadable, files, prompt, projections, method, started, tracePath },
+        options,
+      );
     } finally {
       await method?.dispose?.();
     }
   }
 
   private async runMethod(prepared: Prepared, options: AnalysisOptions): Promise<Analysis> {
-    const { request, files, prompt, projections, method, started, tracePath } = prepared;
+    const { request, loadable, files, prompt, projections, started, tracePath } = prepared;
     const { progress, signal, traced = true, observer } = options;
     const { checkpoint, tokenizer, processor } = files;
     const { config } = checkpoint;
-    const plan = method?.highResolution;
     const image = await decodeImage(request.imagePath);
+    const method = withImageNotes(prepared, image);
+    const plan = method?.highResolution;
     const settings = paddedSettings(processor, plan);
     checkInputSize(image, settings, config.vision.imageSize);
     const input = prepareImage(image, settings);
@@ -112,14 +119,16 @@ export class Pipeline {
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);
 
-    const shape = recordedShape(files, prompt);
+    const tiles = tilesOf(config.vision.imageSize, loadable.checkpoint.config.vision.imageSize);
+    const shape = recordedShape(files, prompt, tiles);
     const high = highResolution && highResolutionSize(config, highResolution, request.maxNewTokens);
     if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + (high?.traceBytes ?? 0));
     const recorder = traced ? new TraceRecorder(shape) : undefined;
     const { run, engine, load } = await this.answer(
       request,
-      files,
-      { config, tokenizer, prompt, pixels: input.pixels, method, highResolution },
+      loadable,
+      shape,
+      { config, tokenizer, prompt, pixels: input.pixels, method, highResolution, tiles },
       { progress, signal, recorder, observer },
       high?.memoryBytes ?? 0,
     );
@@ -160,7 +169,8 @@ export class Pipeline {
   private async answer(
     request: AnalyzeRequest,
     files: ModelFiles,
-    input: Pick<RunInput, 'config' | 'tokenizer' | 'prompt' | 'pixels' | 'method' | 'highResolution'>,
+    shape: RecordedShape,
+    input: Pick<RunInput, 'config' | 'tokenizer' | 'prompt' | 'pixels' | 'method' | 'highResolution' | 'tiles'>,
     options: RunOptions,
     highResolutionBytes: number,
   ): Promise<Answered> {
@@ -172,7 +182,7 @@ export class Pipeline {
       promptLength: prompt.ids.length,
       textTokens: prompt.tokens.length,
       maxNewTokens,
-      recorded: options.recorder ? recordedShape(files, prompt) : undefined,
+      recorded: options.recorder ? shape : undefined,
     });
     const engine = await this.model.require(
       files,
@@ -198,6 +208,9 @@ export class Pipeline {
 
 interface Prepared {
   readonly request: AnalyzeRequest;
+  /** The model as its weights are. */
+  readonly loadable: ModelFiles;
+  /** The model as it looks for the size of image that is to stand in its sequence. */
   readonly files: ModelFiles;
   readonly prompt: Prompt;
   readonly projections: Awaited<ReturnType<typeof projectionsOf>>;
@@ -259,8 +272,17 @@ async function methodOf(
   return chooseMethod(method, modelShape(config, highResolution), text, signal);
 }
 
-function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt): RecordedShape {
+/** The method with what is to be said of an image of another size than the model's. */
+function withImageNotes({ method, loadable, files, prompt }: Prepared, image: RgbImage): ChosenMethod | undefined {
+  const side = files.checkpoint.config.vision.imageSize;
+  if (!method || side === loadable.checkpoint.config.vision.imageSize) return method;
+  return { ...method, notes: [...method.notes, ...enlargedNotes(loadable, side, prompt.ids.length, image)] };
+}
+
+function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt, tiles: number): RecordedShape {
+  const patches = gridSide(config.vision) ** 2;
   return {
+    ...(tiles > 1 && { tilePatches: patches / tiles ** 2 }),
     visionLayers: config.vision.layers,
     visionHeads: config.vision.heads,
     patches: gridSide(config.vision) ** 2,

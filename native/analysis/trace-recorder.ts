@@ -13,6 +13,8 @@ export interface RecordedShape {
   readonly layers: number;
   readonly heads: number;
   readonly visualTokens: number;
+  /** Patches that the vision tower sees at once, where it sees the image in tiles. */
+  readonly tilePatches?: number;
 }
 
 /** One query of the decoder: everything that a trace keeps of a row. */
@@ -58,6 +60,28 @@ export class TraceRecorder {
     }
     this.meanAttention[layer] = mean;
     this.patchesIntact &&= tokens.whole;
+  }
+
+  /** One tile of a larger image: each has a CLS of its own, so attention is the mean over tiles. @param cls [heads, 1 + tokens] */
+  addVisionTile(layer: number, tile: number, tiles: number, cls: Float32Array): void {
+    const { visionHeads, patches } = this.shape;
+    const side = Math.sqrt(patches);
+    const inner = side / tiles;
+    const [top, left] = [Math.floor(tile / tiles) * inner, (tile % tiles) * inner];
+    const share = 1 / tiles ** 2;
+    for (let head = 0; head < visionHeads; head++) {
+      const start = head * (inner * inner + 1);
+      const place = layer * visionHeads + head;
+      const row = cls.subarray(start + 1, start + 1 + inner * inner).map(value => value * share);
+      const halves = new Uint16Array(row.length);
+      storeHalves(row, halves);
+      for (let y = 0; y < inner; y++) {
+        const target = place * patches + (top + y) * side + left;
+        this.clsAttention.set(halves.subarray(y * inner, (y + 1) * inner), target);
+      }
+      this.clsSelfAttention[place]! += cls[start]! * share;
+    }
+    this.patchesIntact = false;
   }
 
   /** Follows attention through all vision layers, after which their full maps are let go; patches must not have merged. */
@@ -194,5 +218,7 @@ export function attentionBytes({ layers, heads, visualTokens }: RecordedShape, r
 
 /** Bytes that recording takes in memory for this many rows; the copy into one tensor, and that for rollout, included. */
 export function recordingBytes(shape: RecordedShape, rows: number): number {
-  return 2 * (attentionBytes(shape, rows) + shape.visionLayers * (shape.patches + 1) ** 2 * 4);
+  return (
+    2 * (attentionBytes(shape, rows) + (shape.tilePatches ? 0 : shape.visionLayers * (shape.patches + 1) ** 2 * 4))
+  );
 }

@@ -5,6 +5,7 @@ import type { VisionNeeds } from '../methods/method.ts';
 import type { TokenReducer } from '../methods/token-reducer.ts';
 import type { StageProgress } from '../rpc.ts';
 import { letOthersRun } from './interruption.ts';
+import { runTiledVision } from './tiled-vision.ts';
 import type { TraceRecorder } from './trace-recorder.ts';
 
 export interface VisionRunOptions {
@@ -13,6 +14,8 @@ export interface VisionRunOptions {
   /** Without one, vision layers that neither the projector nor the method needs are left out. */
   readonly recorder?: TraceRecorder | undefined;
   readonly reducer: TokenReducer;
+  /** Tiles at each side of an image larger than the vision tower's; no token method runs on them. */
+  readonly tiles?: number | undefined;
 }
 
 export interface VisionRun {
@@ -26,8 +29,9 @@ export async function runVision(
   engine: Engine,
   config: ModelConfig,
   pixels: Float32Array,
-  { progress, signal, recorder, reducer }: VisionRunOptions,
+  { progress, signal, recorder, reducer, tiles = 1 }: VisionRunOptions,
 ): Promise<VisionRun> {
+  if (tiles > 1) return runTiledVision(engine, config, pixels, { tiles, progress, signal, recorder });
   const needed = Math.max(...config.featureLayers, reducer.lastVisionLayer) + 1;
   const layers = recorder ? config.vision.layers : needed;
   const features = new Map<number, EngineTensor>();

@@ -134,7 +134,10 @@ export interface RotaryRows {
 /** All calls reject with `FoveaError`: `out-of-memory`, `device-unavailable`, `shape-mismatch`. One call at a time. */
 export interface Engine {
   readonly description: EngineDescription;
-  /** Normalised pixels [channels, height, width] to [1 + patches, vision hidden size], CLS first, after the pre-norm. */
+  /**
+   * Normalised pixels [channels, height, width] to [1 + patches, vision hidden size], CLS first, after the pre-norm. Positions
+   * are interpolated for images larger than the vision tower's.
+   */
   embedPatches(pixels: Float32Array): Promise<EngineTensor>;
   /** The first half of a vision layer; methods may change the tokens before the second. */
   runVisionAttention(

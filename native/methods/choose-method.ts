@@ -23,6 +23,14 @@ export interface ChosenMethod {
   readonly dispose?: () => Promise<void>;
 }
 
+/** Pixels at each side of the image that the method wants in the sequence; undefined for the model's own. @throws FoveaError `usage` */
+export function imageSideOf(request: MethodRequest, shape: ModelShape): number | undefined {
+  const [name = ''] = namesOf(request);
+  if (isModulePath(name)) return undefined;
+  const method = findMethod(name);
+  return method.imageSide?.(completeParameters(method, request.parameters ?? {}, shape, method.variants[0]!));
+}
+
 /** Whether a request needs the weights that read high-resolution tokens. @throws FoveaError `usage` */
 export function fetchesHighResolution(request: MethodRequest): boolean {
   return namesOf(request).some(name => !isModulePath(name) && findMethod(name).fetchesHighResolution === true);

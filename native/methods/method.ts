@@ -87,6 +87,8 @@ export interface TokenMethod {
   readonly parameters: readonly ParameterSpec[];
   /** Runs beside another method as well, since it adds keys and drops no tokens. */
   readonly fetchesHighResolution?: true;
+  /** Pixels at each side of the image whose tokens stand in the sequence; the model's own size without it. */
+  readonly imageSide?: (parameters: Parameters) => number;
   /** Why high-resolution tokens cannot be fetched beside this method. */
   readonly refusesHighResolution?: string;
   /** By which mean over layers a budget is counted; absent where none can be asked for. */

@@ -5,6 +5,7 @@ import { clsTopK } from './cls-top-k.ts';
 import { fastV } from './fastv.ts';
 import { flexAttention } from './high-resolution/flexattention.ts';
 import { gridPooling } from './grid-pooling.ts';
+import { llavaHd } from './llava-hd.ts';
 import type { TokenMethod } from './method.ts';
 import { mustDrop } from './mustdrop/mustdrop.ts';
 import { noPruning } from './no-pruning.ts';
@@ -19,6 +20,7 @@ export const methods: readonly TokenMethod[] = [
   sparseVlm,
   sparseVlm2,
   flexAttention,
+  llavaHd,
   fastV,
   tome,
   clsTopK,

@@ -3,6 +3,7 @@ import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { HighResolutionProjections } from '../../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../../checkpoint/model-config.ts';
+import type { PatchEmbeddingWeights } from '../../checkpoint/model-weights.ts';
 import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
 import type { Device } from '../../rpc.ts';
@@ -26,6 +27,7 @@ import { defaultThreads } from '../processor-cores.ts';
 import { combineRows, gatherRows } from './combine-rows.ts';
 import { runDecoderLayer } from './decoder-run.ts';
 import { requireDevice } from './device.ts';
+import { EnlargedEmbedding } from './enlarged-embedding.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
 import { loadProjections } from './load-projections.ts';
 import { loadSessions, partList } from './load-sessions.ts';
@@ -51,7 +53,7 @@ export async function loadOnnxEngine(
   const settings = { device: options.device, threads: options.threads || defaultThreads() };
   await requireDevice(settings.device);
   const sessions = await loadSessions(modelGraphs(checkpoint), settings, progress, signal);
-  return new OnnxEngine(checkpoint.config, sessions, settings);
+  return new OnnxEngine(checkpoint, sessions, settings);
 }
 
 class OnnxEngine implements Engine {
@@ -63,8 +65,11 @@ class OnnxEngine implements Engine {
   #highResolution:
     { readonly weights: HighResolutionProjections; readonly sessions: ReadonlyMap<number, OnnxSession> } | undefined;
 
-  constructor(config: ModelConfig, sessions: ModelParts<OnnxSession>, settings: SessionSettings) {
+  readonly #patchEmbedding: PatchEmbeddingWeights;
+
+  constructor({ config, model }: Checkpoint, sessions: ModelParts<OnnxSession>, settings: SessionSettings) {
     this.#config = config;
+    this.#patchEmbedding = model.patchEmbedding;
     this.#sessions = sessions;
     this.#settings = settings;
     this.#tables = new StepTables(config.decoder);
@@ -75,6 +80,10 @@ class OnnxEngine implements Engine {
   async embedPatches(pixels: Float32Array): Promise<EngineTensor> {
     const { vision } = this.#config;
     const shape = [1, 3, vision.imageSize, vision.imageSize];
+    if (pixels.length > 3 * vision.imageSize ** 2) {
+      this.#enlarged ??= await EnlargedEmbedding.load(vision, this.#patchEmbedding, this.#settings);
+      return this.#enlarged.run(pixels);
+    }
     requireSize('pixels', pixels.length, 3 * vision.imageSize ** 2);
     const hidden = HostTensor.zeros([1 + gridSide(vision) ** 2, vision.hiddenSize]);
     await this.#sessions.patchEmbedding.run({ pixels: new HostTensor(pixels, shape) }, { hidden_out: hidden });
@@ -228,8 +237,11 @@ class OnnxEngine implements Engine {
 
   async release(): Promise<void> {
     await this.#releaseHighResolution();
+    await this.#enlarged?.release();
     await Promise.all(partList(this.#sessions).map(session => session.release()));
   }
+
+  #enlarged: EnlargedEmbedding | undefined;
 
   async #releaseHighResolution(): Promise<void> {
     const sessions = [...(this.#highResolution?.sessions.values() ?? [])];
