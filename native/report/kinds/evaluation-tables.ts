@@ -31,10 +31,8 @@ export function costTable({ conditions }: EvaluationSummary, group: string): Tab
       ...[
         'budget',
         'right',
-        '%',
-        '95 %',
-        'vs none',
-        '95 %',
+        '% (95 %)',
+        'vs none (95 %)',
         'p',
         'E_in',
         'E_out',
@@ -57,19 +55,20 @@ export function costTable({ conditions }: EvaluationSummary, group: string): Tab
 
 function costCells(result: GroupResult): (Cell | string)[] {
   const { answered, correct, accuracy, interval, paired, entering, leaving, macs, kvBytes, ms } = result;
-  if (answered === 0) return Array.from({ length: 12 }, () => none);
+  if (answered === 0) return Array.from({ length: 10 }, () => none);
   const compared =
     paired && paired.pairs > 0
       ? [
-          { words: signed(paired.difference), strong: paired.interval[0] > 0 || paired.interval[1] < 0 },
-          paired.interval.map(signed).join(' to '),
+          {
+            words: `${signed(paired.difference)} (${paired.interval.map(signed).join(' to ')})`,
+            strong: paired.interval[0] > 0 || paired.interval[1] < 0,
+          },
           pText(paired.probability),
         ]
-      : ['', '', ''];
+      : ['', ''];
   return [
     `${count(correct)} of ${count(answered)}`,
-    { words: percentage(accuracy), strong: true },
-    interval.map(percentage).join(' to '),
+    `${percentage(accuracy)} (${interval.map(percentage).join(' to ')})`,
     ...compared,
     entering.toFixed(1),
     leaving.toFixed(1),
