@@ -88,8 +88,9 @@ function fail(error: unknown): void {
 async function answerFigure(message: Extract<ToPanel, { type: 'drawFigure' }>): Promise<void> {
   const { request, figure, format, theme } = message;
   try {
-    if (!panel) throw new Error('No run is shown.');
-    host.post({ type: 'figure', request, data: await panel.drawFigure(figure, format, theme) });
+    const data = await (evaluationPanel?.drawFigure(format, theme) ?? panel?.drawFigure(figure, format, theme));
+    if (!data) throw new Error('No run is shown.');
+    host.post({ type: 'figure', request, data });
   } catch (error) {
     host.post({ type: 'figureFailed', request, message: error instanceof Error ? error.message : String(error) });
   }
@@ -113,7 +114,7 @@ host.listen(message => {
       else showAlone(message.message, message.hint);
       break;
     case 'listFigures':
-      host.post({ type: 'figures', request: message.request, figures: panel?.figures() ?? [] });
+      host.post({ type: 'figures', request: message.request, figures: (evaluationPanel ?? panel)?.figures() ?? [] });
       break;
     case 'drawFigure':
       void answerFigure(message);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { output, PanelFixture, smallTrace, textOf, waitForText } from './panel-fixture.ts';
 import { themes } from './panel-rig.ts';
@@ -100,5 +101,27 @@ test('without trust nothing offers to run; a narrow panel has everything below e
     const overflow = await panel.page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
     assert.equal(overflow, 0);
     await panel.page.screenshot({ path: `${output}/evaluation-narrow.png`, fullPage: true });
+  });
+});
+
+test('the chart is saved as a figure for print, with what it shows in its caption', async () => {
+  await fixture.withPanel(smallTrace, { evaluation }, async panel => {
+    await panel.send({ type: 'listFigures', request: 1 });
+    await panel.send({ type: 'drawFigure', request: 2, figure: 0, format: 'svg', theme: 'light' });
+    const end = Date.now() + 10_000;
+    while (!panel.sent.some(({ type }) => type === 'figure' || type === 'figureFailed') && Date.now() < end) {
+      await panel.page.waitForTimeout(50);
+    }
+    const listed = panel.sent.find(message => message.type === 'figures');
+    assert.equal(listed?.figures[0]?.title, 'Accuracy against cost');
+    const drawn = panel.sent.find(message => message.type === 'figure' || message.type === 'figureFailed');
+    assert.equal(drawn?.type, 'figure', JSON.stringify(drawn));
+    const svg = new TextDecoder().decode(
+      Uint8Array.from(Object.values(drawn.data as unknown as Record<string, number>)),
+    );
+    await writeFile(`${output}/evaluation-figure.svg`, svg);
+    assert.match(svg, /SparseVLM v2\.0/);
+    assert.match(svg, /Whiskers/);
+    assert.ok((svg.match(/<path/g) ?? []).length > 60);
   });
 });

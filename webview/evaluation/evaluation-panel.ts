@@ -2,10 +2,17 @@
 import { type Evaluation, unprunedId } from '../../trace/evaluation/evaluation.ts';
 import { type EvaluationSummary, summarizeEvaluation } from '../../trace/evaluation/summary.ts';
 import { ChartTables } from '../charts.ts';
+import { currentTheme } from '../colour/theme.ts';
 import { type Choice, dropdown } from '../controls.ts';
 import { element } from '../element.ts';
+import { composeSheet } from '../figure/figure-sheet.ts';
+import { inTheme } from '../figure/figure-theme.ts';
+import { figureFileName } from '../figure/file-name.ts';
+import { drawPage } from '../figure/page-drawing.ts';
+import { printSheet } from '../figure/printed.ts';
 import { count } from '../format.ts';
 import type { Host } from '../host.ts';
+import type { FigureFormat, FigureName, FigureTheme } from '../messages.ts';
 import { AccuracyChart } from './chart.ts';
 import { chartData, chartTable, metrics, percent, pointFacts } from './chart-data.ts';
 import { Disagreements } from './disagreements.ts';
@@ -96,6 +103,36 @@ export class EvaluationPanel {
     document.body.dataset['ready'] = '1';
   }
 
+  /** What can be saved as a figure at present. */
+  figures(): FigureName[] {
+    const { set } = this.evaluation.metadata;
+    return [{ id: 0, title: figureTitle, fileName: figureFileName(set.name, figureTitle) }];
+  }
+
+  /** The chart as it is shown now, as the bytes of a file. @throws Error when its table is shown instead */
+  drawFigure(format: FigureFormat, theme: FigureTheme): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.chart.element.hasAttribute('hidden'))
+      throw new Error('The chart is shown as a table. Press t, and save again.');
+    const { set, model, producer, id } = this.evaluation.metadata;
+    const caption =
+      `${this.chartTitle()} ${this.note.textContent} Set ${set.name}, model ${model.name}. ` +
+      `Fovea ${producer.version}, evaluation ${id.slice(0, 8)}.`;
+    // Its colours are the style sheet's, so that nothing has to be drawn anew for another theme.
+    const sheet = inTheme(
+      theme,
+      () => undefined,
+      () =>
+        composeSheet({
+          title: figureTitle,
+          caption,
+          drawing: drawPage(this.figure, []),
+          scale: undefined,
+          theme: currentTheme(),
+        }),
+    );
+    return printSheet(sheet, format);
+  }
+
   dispose(): void {
     this.resized.disconnect();
     document.removeEventListener('keydown', this.pressed);
@@ -157,9 +194,13 @@ export class EvaluationPanel {
       `The band is no pruning.${left}`;
   }
 
+  private chartTitle(): string {
+    return `Accuracy on ${this.group.title} against ${this.metric.name}.`;
+  }
+
   /** What, on which questions, its range and its extremes. */
   private chartWords(): string {
-    const { metric, group, summary } = this;
+    const { group, summary } = this;
     const results = summary.conditions.flatMap(({ condition, groups }) => {
       const result = groups[group.id];
       return result && result.answered > 0 ? [{ condition, result }] : [];
@@ -168,7 +209,7 @@ export class EvaluationPanel {
     const best = [...pruned].sort((a, b) => b.result.accuracy - a.result.accuracy)[0];
     const none = results.find(({ condition }) => condition.id === unprunedId);
     const words = [
-      `Accuracy on ${group.title} against ${metric.name}.`,
+      this.chartTitle(),
       none ? `No pruning: ${percent(none.result.accuracy)}.` : '',
       best ? `Best of the others: ${best.condition.title}, ${percent(best.result.accuracy)}.` : '',
       'Arrow keys move from point to point, t shows a table.',
@@ -220,5 +261,7 @@ export class EvaluationPanel {
     event.preventDefault();
   };
 }
+
+const figureTitle = 'Accuracy against cost';
 
 const axisChoices: readonly Choice[] = metrics.map(({ id, name }) => ({ value: id, text: name }));
