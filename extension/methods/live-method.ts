@@ -1,0 +1,95 @@
+/** Saving a method runs the open analysis again, and its panel shows what changed. */
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { RunMetadata } from '../../trace/schema.ts';
+import { stageSentence } from '../analysis/stage-words.ts';
+import { background } from '../background.ts';
+import type { PipelineClient, PipelineRequest } from '../pipeline/client.ts';
+import { Settings } from '../settings/settings.ts';
+import { liveTracePath } from './live-trace-path.ts';
+
+export interface LiveMethodServices {
+  readonly pipeline: PipelineClient;
+  readonly bundledModel: vscode.Uri;
+  readonly log: vscode.LogOutputChannel;
+  /** All runs that are open in panels, the active one first. */
+  readonly openRuns: () => readonly { readonly trace: vscode.Uri; readonly metadata: RunMetadata }[];
+  readonly openTrace: (trace: vscode.Uri) => Promise<void>;
+}
+
+/** The run that was made first is kept; the one beside it is written anew with every save. */
+export class LiveMethod implements vscode.Disposable {
+  private readonly saved: vscode.Disposable;
+  private running: AbortController | undefined;
+
+  constructor(private readonly services: LiveMethodServices) {
+    this.saved = vscode.workspace.onDidSaveTextDocument(({ uri }) => {
+      if (uri.scheme === 'file' && vscode.workspace.isTrusted) background(this.runAgain(uri.fsPath), services.log);
+    });
+  }
+
+  dispose(): void {
+    this.running?.abort();
+    this.saved.dispose();
+  }
+
+  private async runAgain(module: string): Promise<void> {
+    const open = this.services.openRuns().find(({ metadata }) => metadata.method.module?.path === module);
+    if (!open) return;
+    this.running?.abort();
+    const control = new AbortController();
+    this.running = control;
+    const request = requestFor(open.trace, open.metadata, module, this.services.bundledModel.fsPath);
+    const title = vscode.l10n.t('Fovea: {0}', path.basename(module));
+    const options = { location: vscode.ProgressLocation.Window, title };
+    try {
+      const outcome = await vscode.window.withProgress(options, notification =>
+        this.services.pipeline.analyze(
+          request,
+          progress => {
+            notification.report({ message: stageSentence(progress) });
+          },
+          control.signal,
+        ),
+      );
+      if (outcome.kind === 'finished') await this.services.openTrace(vscode.Uri.file(outcome.result.tracePath));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.services.log.error(message);
+      background(this.tell(message), this.services.log);
+    } finally {
+      if (this.running === control) this.running = undefined;
+    }
+  }
+
+  private async tell(message: string): Promise<void> {
+    const show = vscode.l10n.t('Show Log');
+    if ((await vscode.window.showErrorMessage(message, show)) === show) this.services.log.show(true);
+  }
+}
+
+/** As the run was, with the module as it is now: only parameters that were set by hand are set again. */
+export function requestFor(
+  trace: vscode.Uri,
+  { image, prompt, model, generation, method }: RunMetadata,
+  module: string,
+  bundledModel: string,
+): PipelineRequest {
+  const settings = new Settings(trace);
+  const given = (method.given ?? []).map(name => [name, method.parameters[name]!] as const);
+  return {
+    imagePath: image.path ?? '',
+    question: prompt.question,
+    modelFolder: model.bundled ? bundledModel : model.folder,
+    tracePath: liveTracePath(trace.fsPath),
+    maxNewTokens: generation.maxNewTokens,
+    sampling: generation.sampling,
+    method: {
+      name: module,
+      ...(method.budget && { budget: method.budget.asked }),
+      ...(given.length > 0 && { parameters: Object.fromEntries(given) }),
+    },
+    device: settings.device,
+    threads: settings.threads,
+  };
+}

@@ -1,0 +1,59 @@
+/** Which method runs, at which budget. Escape at any step ends it. */
+import * as vscode from 'vscode';
+import type { MethodRequest, MethodSummary } from '../../native/rpc.ts';
+
+interface MethodItem extends vscode.QuickPickItem {
+  readonly request: MethodRequest;
+  readonly budget?: MethodSummary['budget'];
+}
+
+/** @param own methods of the user's, whose names are paths */
+export async function pickMethod(
+  methods: readonly MethodSummary[],
+  own: readonly MethodSummary[],
+): Promise<MethodRequest | undefined> {
+  const chosen = await vscode.window.showQuickPick<MethodItem | vscode.QuickPickItem>(
+    [
+      ...(own.length > 0 ? [separator(vscode.l10n.t('your own')), ...own.flatMap(itemsOf)] : []),
+      separator(vscode.l10n.t('with Fovea')),
+      ...methods.flatMap(itemsOf),
+    ],
+    {
+      title: vscode.l10n.t('Analyze Image with a Method'),
+      placeHolder: vscode.l10n.t('Which visual tokens to keep'),
+      matchOnDescription: true,
+      ignoreFocusOut: true,
+    },
+  );
+  if (!chosen || !('request' in chosen)) return undefined;
+  if (!chosen.budget) return chosen.request;
+  const budget = await askBudget(chosen.budget);
+  if (budget === undefined) return undefined;
+  return budget === '' ? chosen.request : { ...chosen.request, budget: Number(budget) };
+}
+
+function itemsOf({ name, title, summary, variants, budget }: MethodSummary): MethodItem[] {
+  return variants.map((variant, index) => ({
+    label: variants.length > 1 ? `${title}, ${variant}` : title,
+    description: index === 0 ? summary : vscode.l10n.t('as the publication says, where it differs from the code'),
+    request: { name, ...(variants.length > 1 && { variant }) },
+    ...(budget && { budget }),
+  }));
+}
+
+function askBudget(counted: 'entering' | 'leaving'): Thenable<string | undefined> {
+  return vscode.window.showInputBox({
+    title: vscode.l10n.t('Analyze Image with a Method: Budget'),
+    prompt:
+      counted === 'entering'
+        ? vscode.l10n.t('Visual tokens entering a layer, mean over layers. Empty for the method’s own defaults.')
+        : vscode.l10n.t('Visual tokens leaving a layer, mean over layers. Empty for the method’s own defaults.'),
+    value: '128',
+    ignoreFocusOut: true,
+    validateInput: text => (/^([1-9]\d*)?$/.test(text.trim()) ? undefined : vscode.l10n.t('A whole number from 1, or nothing')),
+  });
+}
+
+function separator(label: string): vscode.QuickPickItem {
+  return { label, kind: vscode.QuickPickItemKind.Separator };
+}
