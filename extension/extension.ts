@@ -4,6 +4,8 @@ import { RunFolder } from './analysis/run-folder.ts';
 import { TraceEditors } from './editor/trace-editors.ts';
 import { evaluatedQuestion } from './evaluation/evaluated-question.ts';
 import { registerHover } from './hover/register.ts';
+import { LiveMethod } from './methods/live-method.ts';
+import { ownMethods, ownMethodSummary } from './methods/own-methods.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
@@ -57,6 +59,20 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.analyzeImage', (image, selection) =>
       analysis.analyzeImage(image, selection),
     ),
+    new LiveMethod({ pipeline, bundledModel, log, openTrace, openRuns: () => editors.openRuns() }),
+    vscode.commands.registerCommand('fovea.analyzeWithMethod', async (image: unknown, selection: unknown) => {
+      if (!trusted()) return;
+      const { pickMethod } = await import('./methods/pick-method.ts');
+      const resource = image instanceof vscode.Uri ? image : undefined;
+      const shown = resource?.path.endsWith('.fovea') ? imageOfTrace(resource) : (resource ?? imageOfTrace());
+      const method = await pickMethod(await pipeline.methods(), ownMethods(resource).map(ownMethodSummary));
+      if (method) await analysis.analyzeImage(shown === 'unknown' ? undefined : shown, selection, method);
+    }),
+    vscode.commands.registerCommand('fovea.newTokenMethod', async () => {
+      if (!trusted()) return;
+      const { newTokenMethod } = await import('./methods/new-method.ts');
+      await newTokenMethod(extensionUri);
+    }),
     vscode.commands.registerCommand('fovea.evaluate', async (set: unknown) => {
       const { evaluateQuestionSet } = await import('./evaluation/evaluate-command.ts');
       await evaluateQuestionSet({ context, log, pipeline, runs, bundledModel, openTrace }, set);

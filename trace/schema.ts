@@ -132,6 +132,8 @@ export interface MethodDescription {
   readonly variant?: 'code' | 'paper';
   /** All parameters with the values that ran. */
   readonly parameters: Readonly<Record<string, ParameterValue>>;
+  /** Names of those that were set by hand; the others have the method's defaults, or what a budget implied. */
+  readonly given?: readonly string[];
   /** A budget that was asked for, in visual tokens, and by which count it was met: entering or leaving, mean over layers. */
   readonly budget?: { readonly asked: number; readonly reached: number; readonly counted: 'entering' | 'leaving' };
   /** What the reader should know of how it ran, e.g. that thresholds were searched for. */

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { background } from '../background.ts';
+import type { RunMetadata } from '../../trace/schema.ts';
 import { imagePathOf } from './image-of-trace.ts';
 import { TraceDocument } from './trace-document.ts';
 import { TracePanel, type PanelServices } from './trace-panel.ts';
@@ -24,6 +25,14 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
 
   get active(): TracePanel | undefined {
     return [...this.panels].find(({ active }) => active);
+  }
+
+  /** The runs that panels show, that of the active panel first. */
+  openRuns(): { readonly trace: vscode.Uri; readonly metadata: RunMetadata }[] {
+    const shown = [...this.panels].sort((a, b) => Number(b.active) - Number(a.active));
+    return shown.flatMap(({ document: { uri, content } }) =>
+      content.kind === 'open' ? [{ trace: uri, metadata: content.reader.metadata }] : [],
+    );
   }
 
   private document(uri?: vscode.Uri): TraceDocument | undefined {

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { MethodSummary } from '../../native/rpc.ts';
+import { methodPaths } from './method-paths.ts';
 
 /** Absolute paths of the modules that `fovea.methods` names; relative ones are taken from the workspace folder. */
 export function ownMethods(resource?: vscode.Uri): readonly string[] {
@@ -7,13 +9,8 @@ export function ownMethods(resource?: vscode.Uri): readonly string[] {
   return methodPaths(vscode.workspace.getConfiguration('fovea', resource).get<unknown>('methods'), folder?.uri.fsPath);
 }
 
-/** settings.json takes any value, whatever the schema in package.json says. */
-export function methodPaths(value: unknown, folder: string | undefined): readonly string[] {
-  const named: readonly unknown[] = Array.isArray(value) ? value : [];
-  const paths = named
-    .filter(each => typeof each === 'string')
-    .filter(each => each.trim() !== '')
-    .filter(each => path.isAbsolute(each) || folder !== undefined)
-    .map(each => (path.isAbsolute(each) ? path.normalize(each) : path.join(folder ?? '', each)));
-  return [...new Set(paths)];
+/** What is known of a module without running it: it is named by its path. */
+export function ownMethodSummary(module: string): MethodSummary {
+  const summary = vscode.workspace.asRelativePath(module);
+  return { name: module, title: path.basename(module), summary, variants: ['code'], budget: 'entering' };
 }

@@ -50,7 +50,8 @@ function askBudget(counted: 'entering' | 'leaving'): Thenable<string | undefined
         : vscode.l10n.t('Visual tokens leaving a layer, mean over layers. Empty for the method’s own defaults.'),
     value: '128',
     ignoreFocusOut: true,
-    validateInput: text => (/^([1-9]\d*)?$/.test(text.trim()) ? undefined : vscode.l10n.t('A whole number from 1, or nothing')),
+    validateInput: text =>
+      /^([1-9]\d*)?$/.test(text.trim()) ? undefined : vscode.l10n.t('A whole number from 1, or nothing'),
   });
 }
 

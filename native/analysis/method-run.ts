@@ -85,6 +85,7 @@ export function describeMethod({ chosen, parameters, notes }: MethodRun, counts:
     title: method.title,
     ...(method.variants.length > 1 && { variant: setup.variant }),
     parameters,
+    ...(setup.given && setup.given.length > 0 && { given: setup.given }),
     ...(budget !== undefined && { budget: { asked: budget, reached, counted } }),
     ...(notes.length > 0 && { notes }),
     ...(beside && {

@@ -1,0 +1,31 @@
+/** How the editor names the user's own methods and where it lets them write. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { liveTracePath } from '../../extension/methods/live-trace-path.ts';
+import { methodFile, methodName } from '../../extension/methods/method-name.ts';
+import { methodPaths } from '../../extension/methods/method-paths.ts';
+
+test('a title becomes a name of letters, digits and hyphens, and a file of that name', () => {
+  assert.equal(methodName('  Keep the brightest! '), 'keep-the-brightest');
+  assert.equal(methodName('Größe 2'), 'gro-e-2');
+  assert.equal(methodName('…'), '');
+  assert.equal(methodFile('Mine'), 'mine.mjs');
+  assert.equal(methodName('x'.repeat(200)).length, 60);
+});
+
+test('paths in the setting are taken from the workspace folder; what is no path is left out', () => {
+  const folder = path.resolve('/home/somebody/project');
+  const absolute = path.resolve('/elsewhere/b.mjs');
+  assert.deepEqual(methodPaths(['methods/a.mjs', absolute, ' ', 3, 'methods/../methods/a.mjs'], folder), [
+    path.join(folder, 'methods/a.mjs'),
+    absolute,
+  ]);
+  assert.deepEqual(methodPaths(['methods/a.mjs', absolute], undefined), [absolute]);
+  assert.deepEqual(methodPaths('methods/a.mjs', folder), []);
+});
+
+test('a run is written again beside the first one, and always to the same place', () => {
+  assert.equal(liveTracePath('/runs/a.fovea'), '/runs/a-live.fovea');
+  assert.equal(liveTracePath('/runs/a-live.fovea'), '/runs/a-live.fovea');
+});
