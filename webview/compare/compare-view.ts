@@ -206,7 +206,7 @@ export class CompareView implements OpenWholeView {
       const found = token === undefined ? undefined : run.metadata.tokens[token];
       return `${letter} ${found ? tokenWords(found) : 'no token in this place'}`;
     });
-    return `${locked}${words.join(', ')}, ${pair.words.moment}`;
+    return `${locked}${words.join(', ')}, ${pair.shown === 'tokens' ? pair.words.moment : pair.words.layers}`;
   }
 
   private drawParts(pair: PairScene, layout: Layout): void {
