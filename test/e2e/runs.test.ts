@@ -154,7 +154,7 @@ test('Rename refuses a bad name and one that is taken, renames the file, and the
   const runs = path.join(fixture.editor.workspace, 'runs');
   fs.writeFileSync(path.join(runs, 'taken.fovea'), 'no trace');
   await contextMenu(runRow(), 'Rename…');
-  const box = workbench.quickInput().locator('input');
+  const box = workbench.quickInput().locator('.quick-input-box input');
   const said = workbench.quickInput().locator('.quick-input-message');
   await box.fill('a/b');
   await said.filter({ hasText: 'Use no' }).waitFor();

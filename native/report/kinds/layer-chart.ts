@@ -11,7 +11,7 @@ export interface LayerSeries {
 }
 
 const height = 96;
-const [left, top, width] = [44, 20, 828];
+const [left, top, width] = [44, 34, 828];
 /** Light theme: run-a, run-b, and those after them; the letter carries the identity. */
 const fills = ['#a23b78', '#00704f', '#2f6db5', '#b35c00', '#8a7000', '#18807a', '#7a4f38', '#8a4c8a'];
 
