@@ -48,7 +48,9 @@ export async function reproduceCommand(words: readonly string[], context: Comman
     line.clear();
   }
   context.stdout.write(values.json ? `${JSON.stringify(result)}\n` : inWords(result));
-  return result.tokensAgree && result.numbersAgree ? exitCodes.ok : exitCodes.unexpected;
+  return result.tokensAgree && result.numbersAgree && result.reductionAgrees !== false
+    ? exitCodes.ok
+    : exitCodes.unexpected;
 }
 
 function inWords(result: Reproduction): string {
@@ -73,7 +75,15 @@ function inWords(result: Reproduction): string {
             ? []
             : ['Numbers disagree: that is more than other arithmetic explains. Are the weights the same?']),
         ];
-  return `${[...verdict, ...differences, ...changes.map(change => `Changed  ${printable(change)}`)].join('\n')}\n`;
+  const reduction =
+    result.reductionAgrees === undefined
+      ? []
+      : result.reductionAgrees
+        ? ['Visual tokens of every layer and stage agree in number.']
+        : [
+            `Visual tokens disagree in decoder layers ${(result.layersThatDiffer ?? []).join(', ') || 'none, but in a stage'}.`,
+          ];
+  return `${[...verdict, ...differences, ...reduction, ...changes.map(change => `Changed  ${printable(change)}`)].join('\n')}\n`;
 }
 
 const difference = (value: number): string => (value === 0 ? '0 (bit for bit)' : value.toExponential(1));

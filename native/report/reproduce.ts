@@ -1,11 +1,14 @@
 /** Runs a run again from its description, and compares the two. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { pipeline as streamPipeline } from 'node:stream/promises';
+import type { TokenReduction } from '../../trace/fates.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
 import { Pipeline } from '../analysis/pipeline.ts';
 import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { FoveaError } from '../errors.ts';
+import { methodRequestOf } from '../methods/request-of-run.ts';
 import { bundledModelFolder } from '../models.ts';
 import { devices, type StageProgress } from '../rpc.ts';
 
@@ -31,7 +34,15 @@ export interface Comparison {
   readonly largestAlternativeDifference: number;
 }
 
-export interface Reproduction extends Comparison {
+/** Where a token method ran, or the trace says that none did. */
+export interface ReductionComparison {
+  /** Every layer saw and kept as many visual tokens as before, at the same stages. */
+  readonly reductionAgrees?: boolean;
+  /** Decoder layers that did not. */
+  readonly layersThatDiffer?: readonly number[];
+}
+
+export interface Reproduction extends Comparison, ReductionComparison {
   readonly before: string;
   readonly now: string;
   /** What is not as it was and may explain a difference: "engine: ONNX Runtime 1.30.0, was 1.29.0". */
@@ -43,8 +54,6 @@ const explained = 0.01;
 
 /** @throws FoveaError; `image-unreadable` and `checkpoint-missing` also for an image or model that is another one */
 export async function reproduce(metadata: RunMetadata, options: ReproduceOptions): Promise<Reproduction> {
-  if (metadata.method.name !== 'none')
-    throw new FoveaError('usage', `The run used the method "${metadata.method.name}", which cannot be run again yet.`);
   const generated = metadata.tokens.length - metadata.promptTokens;
   if (generated === 0)
     throw new FoveaError('usage', 'The run has no answer that could be compared.', 'Name another run.');
@@ -53,6 +62,8 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
   const imagePath = await sameImage(metadata, options.imagePath);
   const modelFolder = await sameModel(metadata, options.modelFolder);
+  await requireSameModule(metadata);
+  const method = methodRequestOf(metadata);
   const pipeline = new Pipeline();
   try {
     const analysis = await pipeline.analyze(
@@ -65,6 +76,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
         // Of a cancelled run, only what was answered can be compared.
         maxNewTokens: metadata.status.state === 'cancelled' ? generated : metadata.generation.maxNewTokens,
         sampling: metadata.generation.sampling,
+        ...(method && { method }),
         device: known,
         threads,
         progressToken: '',
@@ -77,11 +89,46 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
       before: metadata.answer,
       now: analysis.metadata.answer,
       ...compareRuns(metadata, analysis.metadata),
+      ...compareReductions(metadata, analysis.metadata),
       changes: changedSurroundings(metadata, analysis.metadata),
     };
   } finally {
     await pipeline.release();
   }
+}
+
+/** @throws FoveaError `usage` when the user's own method is another text than what ran */
+async function requireSameModule({ method }: RunMetadata): Promise<void> {
+  if (!method.module) return;
+  const { path, digest } = method.module;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new FoveaError('usage', `The method of this run is no longer at ${path}.`, 'Put it back there.', {
+      cause: error,
+    });
+  }
+  if (createHash('sha256').update(text).digest('hex') === digest) return;
+  throw new FoveaError(
+    'usage',
+    `${path} is not the method that ran: its text has changed since.`,
+    'Bring back the version of then, e.g. from version control, or analyse the image anew.',
+  );
+}
+
+type Reduced = Pick<RunMetadata, 'reduction'>;
+
+export function compareReductions(before: Reduced, now: Reduced): ReductionComparison {
+  const [first, second] = [before.reduction, now.reduction];
+  if (!first || !second) return {};
+  const layersThatDiffer = first.layers.flatMap(({ entering, leaving, cached }, layer) => {
+    const other = second.layers[layer];
+    return other?.entering === entering && other.leaving === leaving && other.cached === cached ? [] : [layer];
+  });
+  const stages = ({ stages }: TokenReduction): string =>
+    JSON.stringify(stages.map(({ id, entering, leaving }) => [id, entering, leaving]));
+  return { reductionAgrees: layersThatDiffer.length === 0 && stages(first) === stages(second), layersThatDiffer };
 }
 
 type Tokens = Pick<RunMetadata, 'tokens' | 'promptTokens' | 'status'>;

@@ -1,5 +1,6 @@
 /** The command lines that make a run again. */
 import type { RunMetadata } from '../../trace/schema.ts';
+import { methodRequestOf } from '../methods/request-of-run.ts';
 
 /** Letters, digits and punctuation that no shell reads as anything else. */
 const harmless = /^[\w@%+=:,./-]+$/;
@@ -20,6 +21,20 @@ export function shellWord(text: string): string {
   return `$'${written.join('')}'`;
 }
 
+function methodOptions(metadata: RunMetadata): [string, string][] {
+  const method = methodRequestOf(metadata);
+  if (!method) return [];
+  const parameters = Object.entries(method.parameters ?? {});
+  return [
+    ['method', method.name],
+    ...(method.variant === undefined ? [] : ([['variant', method.variant]] as [string, string][])),
+    ...parameters.map(([name, value]): [string, string] => [
+      'set',
+      `${name}=${typeof value === 'object' ? value.join(',') : String(value)}`,
+    ]),
+  ];
+}
+
 /** `fovea analyze …` with everything that the answer depends on. */
 export function analyzeLine(metadata: RunMetadata): string {
   const { image, prompt, model, generation, engine } = metadata;
@@ -36,6 +51,7 @@ export function analyzeLine(metadata: RunMetadata): string {
           ['seed', sampling.seed],
         ] as [string, number][])
       : []),
+    ...methodOptions(metadata),
     ['device', engine.device],
     ['threads', engine.threads],
   ];
