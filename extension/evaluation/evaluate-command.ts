@@ -116,6 +116,8 @@ async function finish(
     );
     void vscode.window.showInformationMessage(message);
   }
+  // Lists of runs watch the folder above.
+  await vscode.commands.executeCommand('fovea.runs.refresh');
   const trace = vscode.Uri.file(result.tracePath);
   if (result.state === 'complete') {
     await openTrace(trace);

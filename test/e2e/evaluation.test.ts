@@ -84,6 +84,16 @@ test('another budget asks only what is new, and the open chart follows', async (
   assert.equal(fs.readFileSync(results, 'utf8').trim().split('\n').length, 1 + 4 * 5, 'nothing was asked twice');
 });
 
+test('the Runs view lists the evaluation, and opens it', async () => {
+  const { workbench } = fixture;
+  await workbench.command('Fovea: Focus on Runs View');
+  const row = workbench.page.locator('.pane-body .monaco-list-row', { hasText: 'own-set.jsonl' }).first();
+  await row.waitFor();
+  assert.match(await row.innerText(), /4 questions, 2 methods/);
+  await row.click();
+  await workbench.webview('[data-testid=accuracy-chart]');
+});
+
 test('a question that one method alone answers is run with that method from the list', async () => {
   const { workbench } = fixture;
   const frame = await workbench.webview('[data-testid=accuracy-chart]');

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import {
@@ -7,8 +9,10 @@ import {
   parseBudgets,
   parseLimit,
 } from '../../extension/evaluation/evaluation-answers.ts';
+import { listEvaluations } from '../../extension/evaluation/evaluation-list.ts';
 import { evaluatedQuestion } from '../../extension/evaluation/evaluated-question.ts';
 import { parseToHost } from '../../extension/editor/panel-messages.ts';
+import { writeEvaluationFile } from '../../trace/file.ts';
 import { smallEvaluation } from '../fixtures/small-evaluation.ts';
 
 test('budgets are whole numbers, each once, from large to small', () => {
@@ -50,4 +54,23 @@ test('only messages of the contract pass', () => {
   });
   assert.equal(parseToHost({ type: 'askQuestion', question: -1, condition: 0 }), undefined);
   assert.equal(parseToHost({ type: 'askQuestion', question: '2', condition: 0 }), undefined);
+});
+
+test('evaluations are listed with what tells them apart, and what is none is left out', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'fovea-evaluations-'));
+  try {
+    await mkdir(path.join(folder, 'evaluation-one'));
+    await mkdir(path.join(folder, 'evaluation-damaged'));
+    await mkdir(path.join(folder, 'evaluation-empty'));
+    await writeEvaluationFile(path.join(folder, 'evaluation-one', 'evaluation.fovea'), smallEvaluation);
+    await writeFile(path.join(folder, 'evaluation-damaged', 'evaluation.fovea'), 'no trace');
+    const [listed, ...others] = await listEvaluations([folder, folder, path.join(folder, 'missing')]);
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      [listed?.set, listed?.questions, listed?.methods, listed?.state],
+      ['set.jsonl', 6, ['Random', 'CLS top-k'], 'partial'],
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { openTrace } from '../../editor/trace-document.ts';
 import type { RunSummary } from '../run-index.ts';
+import type { EvaluationNode, EvaluationsNode } from './evaluation-items.ts';
 import type { ImageGroup } from './run-groups.ts';
 import { oneLine, sizeText, timeText, tooltipMarkdown, type Picture } from './run-text.ts';
 import { thumbnailOf } from './thumbnails.ts';
@@ -17,7 +18,7 @@ export interface RunNode {
   readonly image: ImageNode;
 }
 
-export type RunsNode = ImageNode | RunNode;
+export type RunsNode = ImageNode | RunNode | EvaluationsNode | EvaluationNode;
 
 const { language } = vscode.env;
 

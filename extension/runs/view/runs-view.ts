@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { background } from '../../background.ts';
 import type { RunSummary } from '../run-index.ts';
 import { groupByImage, totalBytes, type ImageGroup } from './run-groups.ts';
+import type { EvaluationNode, EvaluationsNode } from './evaluation-items.ts';
 import type { ImageNode, RunNode, RunsNode } from './run-items.ts';
 import type { LazyRunIndex } from './run-places.ts';
 import { sizeText } from './run-text.ts';
@@ -17,6 +18,8 @@ export function trashFolder(globalStorageUri: vscode.Uri): vscode.Uri {
 export interface RunsViewServices {
   readonly globalStorageUri: vscode.Uri;
   readonly index: LazyRunIndex;
+  /** Absolute paths of the folders that runs and evaluations are in. */
+  readonly places: () => readonly string[];
   readonly log: vscode.LogOutputChannel;
 }
 
@@ -69,7 +72,9 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
-    if (node?.kind === 'run') return [];
+    if (node?.kind === 'run' || node?.kind === 'evaluation') return [];
+    if (node?.kind === 'evaluations')
+      return node.evaluations.map((evaluation): EvaluationNode => ({ kind: 'evaluation', evaluation }));
     if (node) return node.group.runs.map((run): RunNode => ({ kind: 'run', run, image: node }));
     const index = await this.services.index.get();
     if (!this.listening) {
@@ -86,10 +91,14 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     // A view alone in its container shows its title only, and no description.
     const name = vscode.l10n.t('Runs');
     this.view.title = runs.length === 0 ? name : `${name} · ${sizeText(totalBytes(runs), vscode.env.language)}`;
-    return [...this.images];
+    return [...(await this.evaluations()), ...this.images];
   }
 
   async getTreeItem(node: RunsNode): Promise<vscode.TreeItem> {
+    if (node.kind === 'evaluations' || node.kind === 'evaluation') {
+      const { evaluationItem, evaluationsItem } = await import('./evaluation-items.ts');
+      return node.kind === 'evaluations' ? evaluationsItem(node) : evaluationItem(node);
+    }
     const { imageItem, runItem } = await import('./run-items.ts');
     if (node.kind === 'run') return runItem(node, { command: 'fovea.runs.open', title: vscode.l10n.t('Open') });
     return imageItem(node, (await this.thumbnailFiles()).get(node.group));
@@ -98,6 +107,12 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   async resolveTreeItem(item: vscode.TreeItem, node: RunsNode): Promise<vscode.TreeItem> {
     if (node.kind === 'run') item.tooltip = await (await import('./run-items.ts')).runTooltip(node);
     return item;
+  }
+
+  private async evaluations(): Promise<EvaluationsNode[]> {
+    const { listEvaluations } = await import('../../evaluation/evaluation-list.ts');
+    const evaluations = await listEvaluations(this.services.places());
+    return evaluations.length > 0 ? [{ kind: 'evaluations', evaluations }] : [];
   }
 
   private async sweepTrash(): Promise<void> {
