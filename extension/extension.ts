@@ -31,6 +31,13 @@ export function activate(context: vscode.ExtensionContext): void {
     extensionUri,
     log,
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
+    listMethods: () => pipeline.methods(),
+    runAgain: async (request, { uri, content }) => {
+      if (content.kind !== 'open') return;
+      const { runAgain } = await import('./analysis/run-again.ts');
+      const canCompare = contributes(context, 'fovea.compareRuns');
+      await runAgain(analysis, uri, content.reader.metadata, request, { bundledModel, canCompare });
+    },
     askQuestion: (evaluation, question, condition) => {
       const asked = evaluatedQuestion(evaluation, question, condition);
       return asked

@@ -170,6 +170,19 @@ export interface MethodSummary {
   readonly variants: readonly ('code' | 'paper')[];
   /** By which mean over layers a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
+  readonly parameters: readonly ParameterSummary[];
+}
+
+/** What can be set about a method; what is left out has a default that depends on the model. */
+export interface ParameterSummary {
+  readonly name: string;
+  readonly title: string;
+  /** `layers` and `numbers` are lists, written with commas. */
+  readonly kind: 'number' | 'integer' | 'flag' | 'choice' | 'layers' | 'numbers';
+  readonly least?: number;
+  readonly most?: number;
+  readonly choices?: readonly string[];
+  readonly meaning: string;
 }
 
 /** The token methods that can be asked for. */

@@ -178,12 +178,13 @@ function serve(): void {
   connection.onRequest(evaluateRequest, answering(evaluation));
   connection.onRequest(answerRequest, answering(answer));
   connection.onRequest(methodsRequest, () =>
-    methods.map(({ name, title, summary, variants, budget }) => ({
+    methods.map(({ name, title, summary, variants, budget, parameters }) => ({
       name,
       title,
       summary,
       variants,
       ...(budget && { budget }),
+      parameters: parameters.map(({ default: _, source, ...described }) => described),
     })),
   );
   connection.onRequest(statusRequest, status);

@@ -6,10 +6,17 @@ import {
   vsCodeCheckbox,
   vsCodeDropdown,
   vsCodeOption,
+  vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
 
 export function registerControls(): void {
-  provideVSCodeDesignSystem().register(vsCodeButton(), vsCodeCheckbox(), vsCodeDropdown(), vsCodeOption());
+  provideVSCodeDesignSystem().register(
+    vsCodeButton(),
+    vsCodeCheckbox(),
+    vsCodeDropdown(),
+    vsCodeOption(),
+    vsCodeTextField(),
+  );
 }
 
 function custom(tag: string, name: string, label: string): HTMLElement {
@@ -84,6 +91,34 @@ export function checkbox(name: string, label: string, changed: (checked: boolean
       if (box.textContent === text) return;
       box.textContent = text;
       box.setAttribute('aria-label', text);
+    },
+  };
+}
+
+export interface TextField {
+  readonly element: HTMLElement;
+  /** What is in it. */
+  text(): string;
+  set(text: string, placeholder: string): void;
+  setInvalid(invalid: boolean): void;
+}
+
+/** One line of text; `entered` is called for Enter. */
+export function textField(name: string, label: string, entered: () => void): TextField {
+  const field = custom('vscode-text-field', name, label) as HTMLElement & { value: string; placeholder: string };
+  field.addEventListener('keydown', event => {
+    if (event.key === 'Enter') entered();
+  });
+  return {
+    element: field,
+    text: () => field.value,
+    set(text, placeholder) {
+      field.value = text;
+      field.placeholder = placeholder;
+    },
+    setInvalid(invalid) {
+      field.toggleAttribute('invalid', invalid);
+      field.setAttribute('aria-invalid', String(invalid));
     },
   };
 }

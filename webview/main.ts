@@ -113,6 +113,9 @@ host.listen(message => {
       if (panel) panel.showProblem(message.message, message.hint);
       else showAlone(message.message, message.hint);
       break;
+    case 'methods':
+      panel?.showMethods(message.methods);
+      break;
     case 'listFigures':
       host.post({ type: 'figures', request: message.request, figures: (evaluationPanel ?? panel)?.figures() ?? [] });
       break;

@@ -28,6 +28,10 @@ export type ToHost =
   | { readonly type: 'askQuestion'; readonly question: number; readonly condition: number }
   /** Which further runs are compared from now on, by their addresses; the host answers with `comparison`. */
   | { readonly type: 'compare'; readonly addresses: readonly string[] }
+  /** Asks for the token methods; the host answers with `methods`. */
+  | { readonly type: 'methods' }
+  /** Runs the shown run's image and question once more with another method or other settings. */
+  | { readonly type: 'runAgain'; readonly request: RunAgain }
   /** One line for the status bar: what is locked or hovered. */
   | { readonly type: 'status'; readonly text: string }
   | { readonly type: 'error'; readonly message: string }
@@ -38,6 +42,38 @@ export type ToHost =
   /** Answers `drawFigure`: the bytes of the file. */
   | { readonly type: 'figure'; readonly request: number; readonly data: Uint8Array }
   | { readonly type: 'figureFailed'; readonly request: number; readonly message: string };
+
+/** What is left out has the method's default. */
+export interface RunAgain {
+  readonly method: string;
+  readonly variant?: 'code' | 'paper';
+  /** Visual tokens, mean over the decoder's layers. */
+  readonly budget?: number;
+  /** By name, as the user wrote them; lists with commas. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** A token method of the pipeline, and what can be set about it. */
+export interface PanelMethod {
+  readonly name: string;
+  readonly title: string;
+  readonly summary: string;
+  /** The first one is the default. */
+  readonly variants: readonly ('code' | 'paper')[];
+  /** By which mean over layers a budget is counted; absent where none can be asked for. */
+  readonly budget?: 'entering' | 'leaving';
+  readonly parameters: readonly PanelParameter[];
+}
+
+export interface PanelParameter {
+  readonly name: string;
+  readonly title: string;
+  readonly kind: 'number' | 'integer' | 'flag' | 'choice' | 'layers' | 'numbers';
+  readonly least?: number;
+  readonly most?: number;
+  readonly choices?: readonly string[];
+  readonly meaning: string;
+}
 
 export interface FigureName {
   /** As long as the panel shows the same run. */
@@ -87,6 +123,7 @@ export type ToPanel =
       readonly data: Uint8Array;
     }
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
+  | { readonly type: 'methods'; readonly methods: readonly PanelMethod[] }
   | { readonly type: 'evaluation'; readonly evaluation: Evaluation; readonly canRun: boolean }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
   /** All further runs of the comparison, after each change. `show` when somebody asked to see it just now. */

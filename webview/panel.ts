@@ -20,8 +20,8 @@ import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
 import { layoutFor, type Layout } from './layout.ts';
 import { measureFirstPaint } from './measures.ts';
-import type { FigureFormat, FigureName, FigureTheme } from './messages.ts';
-import type { PanelContext, Region } from './panel-context.ts';
+import type { FigureFormat, FigureName, FigureTheme, PanelMethod } from './messages.ts';
+import type { KnownMethods, PanelContext, Region } from './panel-context.ts';
 import { FateSource } from './pruning/fate-source.ts';
 import { stageToBeginWith } from './pruning/stages.ts';
 import { Prefetch } from './prefetch.ts';
@@ -101,6 +101,7 @@ export class Panel {
       picture: shownPicture,
       canRun,
       comparison,
+      methods: new Store<KnownMethods>({ list: null }),
     };
     const tables = new ChartTables();
     // Charts register in the order of the page.
@@ -158,6 +159,11 @@ export class Panel {
     const { comparison, selection } = this.context;
     comparison.take(further);
     if (show) selection.set({ view: compareViewId });
+  }
+
+  /** The token methods of the pipeline, as the host knows them. */
+  showMethods(list: readonly PanelMethod[]): void {
+    this.context.methods.set({ list });
   }
 
   /** A jump that was asked for by a command of the editor. */

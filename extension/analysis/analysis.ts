@@ -6,7 +6,7 @@ import { isImageFile } from '../image-files.ts';
 import { showFailure, type Remedy } from './failure-notice.ts';
 import { pickImage } from './image-picker.ts';
 import { QuestionPicker } from './question-picker.ts';
-import { runAnalysis, type RunServices } from './run.ts';
+import { runAnalysis, type RunOrder, type RunServices } from './run.ts';
 
 const lastRunKey = 'lastRun';
 
@@ -45,7 +45,7 @@ export class Analysis {
     const name = images.length === 1 ? path.basename(first.fsPath) : vscode.l10n.t('{0} images', images.length);
     const asked =
       typeof question === 'string' && question.trim() !== '' ? question.trim() : await this.questions.ask(name);
-    return asked === undefined ? [] : this.analyzeAll(images, asked, method);
+    return asked === undefined ? [] : this.analyzeAll(images, asked, method && { method });
   }
 
   /** Asks another question about the image of a trace, or of the last run. */
@@ -53,14 +53,31 @@ export class Analysis {
     if (!trusted()) return [];
     const image = this.services.imageOfTrace(trace instanceof vscode.Uri ? trace : undefined) ?? this.lastImage();
     if (!image) return this.analyzeImage();
-    if (image !== 'unknown' && (await exists(image))) return this.analyzeImage(image);
+    const found = await this.foundImage(image);
+    return found ? this.analyzeImage(found) : [];
+  }
+
+  /**
+   * The image and question of a trace once more, as it ran but for the method.
+   * @returns undefined when there is no image, or the run failed or was cancelled; the user has been told
+   */
+  async runAgain(trace: vscode.Uri, question: string, order: RunOrder): Promise<vscode.Uri | undefined> {
+    if (!trusted()) return undefined;
+    const image = await this.foundImage(this.services.imageOfTrace(trace) ?? 'unknown');
+    return image && this.analyzeOne(image, question, order);
+  }
+
+  /** The image if it is where it was, or the one that the user chooses in its place. */
+  private async foundImage(image: vscode.Uri | 'unknown'): Promise<vscode.Uri | undefined> {
+    if (image !== 'unknown' && (await exists(image))) return image;
     const choose = vscode.l10n.t('Choose Image…');
     const message =
       image === 'unknown'
         ? vscode.l10n.t('This trace does not say where its image is on this machine. Choose the image to ask about.')
         : vscode.l10n.t('The image of this run is no longer at {0}. Choose where it is now.', image.fsPath);
-    const answer = await vscode.window.showWarningMessage(message, choose);
-    return answer === choose ? this.analyzeImage() : [];
+    if ((await vscode.window.showWarningMessage(message, choose)) !== choose) return undefined;
+    const picked = await pickImage(this.services.context.extensionUri);
+    return picked && onDisk([picked])[0];
   }
 
   private async imagesFrom(image: unknown, selection: unknown): Promise<vscode.Uri[]> {
@@ -76,11 +93,11 @@ export class Analysis {
   private async analyzeAll(
     images: readonly vscode.Uri[],
     question: string,
-    method: MethodRequest | undefined,
+    order: RunOrder | undefined,
   ): Promise<vscode.Uri[]> {
     const traces: vscode.Uri[] = [];
     for (const image of images) {
-      const trace = await this.analyzeOne(image, question, method);
+      const trace = await this.analyzeOne(image, question, order);
       if (!trace) break;
       traces.push(trace);
     }
@@ -91,14 +108,14 @@ export class Analysis {
   private async analyzeOne(
     image: vscode.Uri,
     question: string,
-    method: MethodRequest | undefined,
+    order: RunOrder | undefined,
   ): Promise<vscode.Uri | undefined> {
     const { context, log, openTrace } = this.services;
     const run: LastRun = { image: image.toString(), question };
     await context.workspaceState.update(lastRunKey, run);
     log.info(`Analyzing ${image.fsPath}: ${question}`);
     try {
-      const outcome = await runAnalysis(this.services, image, question, method);
+      const outcome = await runAnalysis(this.services, image, question, order);
       if (outcome.kind === 'finished') {
         const { tracePath, answer, ms } = outcome.result;
         log.info(`Answer after ${Math.round(ms.total)} ms: ${answer} (${tracePath})`);
@@ -110,7 +127,7 @@ export class Analysis {
       if (outcome.result) background(this.offerPartial(vscode.Uri.file(outcome.result.tracePath)), log);
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
-      background(this.offerRemedies(error, image, question, method), log);
+      background(this.offerRemedies(error, image, question, order), log);
     }
     return undefined;
   }
@@ -125,21 +142,16 @@ export class Analysis {
     error: unknown,
     image: vscode.Uri,
     question: string,
-    method: MethodRequest | undefined,
+    order: RunOrder | undefined,
   ): Promise<void> {
     const remedy = await showFailure(error);
-    if (remedy !== undefined) await this.apply(remedy, image, question, method);
+    if (remedy !== undefined) await this.apply(remedy, image, question, order);
   }
 
-  private async apply(
-    remedy: Remedy,
-    image: vscode.Uri,
-    question: string,
-    method: MethodRequest | undefined,
-  ): Promise<void> {
+  private async apply(remedy: Remedy, image: vscode.Uri, question: string, order: RunOrder | undefined): Promise<void> {
     switch (remedy) {
       case 'tryAgain':
-        await this.analyzeImage(image, question, method);
+        await this.analyzeAll([image], question, order);
         break;
       case 'askAgain':
         await this.analyzeImage(image);

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodRequest } from '../../native/rpc.ts';
+import type { Sampling } from '../../trace/schema.ts';
 import type { AnalyzeOutcome, PipelineClient } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
 import { fractionDone } from './progress.ts';
@@ -13,6 +14,15 @@ export interface RunServices {
   readonly bundledModel: vscode.Uri;
 }
 
+/** What a run does otherwise than the settings and the model's defaults say. */
+export interface RunOrder {
+  /** All visual tokens run without one. */
+  readonly method?: MethodRequest;
+  readonly modelFolder?: string;
+  readonly maxNewTokens?: number;
+  readonly sampling?: Sampling;
+}
+
 /**
  * Runs the model on one image with a cancellable progress notification.
  * @throws PipelineFailure, and errors of the file system
@@ -21,7 +31,7 @@ export async function runAnalysis(
   services: RunServices,
   image: vscode.Uri,
   question: string,
-  method?: MethodRequest,
+  order: RunOrder = {},
 ): Promise<AnalyzeOutcome> {
   const settings = new Settings(image);
   const file = await services.runs.reserve(image);
@@ -42,11 +52,11 @@ export async function runAnalysis(
           const request = {
             imagePath: image.fsPath,
             question,
-            modelFolder: settings.modelFolder ?? services.bundledModel.fsPath,
+            modelFolder: order.modelFolder ?? settings.modelFolder ?? services.bundledModel.fsPath,
             tracePath: file.trace.fsPath,
-            maxNewTokens: settings.maxNewTokens,
-            sampling: settings.sampling,
-            ...(method && { method }),
+            maxNewTokens: order.maxNewTokens ?? settings.maxNewTokens,
+            sampling: order.sampling ?? settings.sampling,
+            ...(order.method && { method: order.method }),
             device: settings.device,
             threads: settings.threads,
           };

@@ -1,5 +1,5 @@
 import { tensorNames, traceExtension, type TensorName } from '../../trace/schema.ts';
-import type { AxisRange, FigureName, PanelCommand, ToHost } from '../../webview/messages.ts';
+import type { AxisRange, FigureName, PanelCommand, RunAgain, ToHost } from '../../webview/messages.ts';
 
 const commands: Readonly<Record<PanelCommand, true>> = {
   askAgain: true,
@@ -9,6 +9,7 @@ const commands: Readonly<Record<PanelCommand, true>> = {
 };
 const mostAxes = 8;
 const longestText = 500;
+const mostParameters = 100;
 const mostFigures = 500;
 const longestAddress = 8000;
 /** More side by side nobody could tell apart, and each holds a file open. */
@@ -34,6 +35,12 @@ export function parseToHost(value: unknown): ToHost | undefined {
       const addresses = value['addresses'];
       if (!Array.isArray(addresses) || addresses.length > mostComparedRuns) return undefined;
       return addresses.every(isTraceAddress) ? { type: 'compare', addresses } : undefined;
+    }
+    case 'methods':
+      return { type: 'methods' };
+    case 'runAgain': {
+      const request = parseRunAgain(value['request']);
+      return request && { type: 'runAgain', request };
     }
     case 'status': {
       const text = value['text'];
@@ -77,6 +84,23 @@ function isFigure(value: unknown): value is FigureName {
   const { fileName } = value;
   // It becomes a part of a path.
   return typeof fileName === 'string' && fileName.length <= longestText && !/[\\/:\0]|^\.*$/.test(fileName);
+}
+
+function parseRunAgain(value: unknown): RunAgain | undefined {
+  if (!isRecord(value)) return undefined;
+  const { method, variant, budget, parameters } = value;
+  if (typeof method !== 'string' || !isRecord(parameters)) return undefined;
+  const entries = Object.entries(parameters);
+  const written = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  if (written.length < entries.length || entries.length > mostParameters) return undefined;
+  if (variant !== undefined && variant !== 'code' && variant !== 'paper') return undefined;
+  if (budget !== undefined && !isIndex(budget)) return undefined;
+  return {
+    method,
+    ...(variant && { variant }),
+    ...(budget !== undefined && { budget }),
+    parameters: Object.fromEntries(written.map(([name, text]) => [name, text.slice(0, longestText)])),
+  };
 }
 
 function parseSlice(value: Readonly<Record<string, unknown>>): ToHost | undefined {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import type { TraceReader } from '../../trace/reader.ts';
-import type { PanelCommand, ToHost, ToPanel } from '../../webview/messages.ts';
+import type { PanelCommand, PanelMethod, RunAgain, ToHost, ToPanel } from '../../webview/messages.ts';
 import { background } from '../background.ts';
 import { ComparedRuns } from '../compare/compared-runs.ts';
 import { panelHtml } from './panel-html.ts';
@@ -18,6 +18,8 @@ export interface PanelServices {
   readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
   /** Runs a question of an evaluation under one of its conditions; both are indices that the panel sent. */
   readonly askQuestion: (evaluation: Evaluation, question: number, condition: number) => Thenable<unknown>;
+  readonly listMethods: () => Promise<readonly PanelMethod[]>;
+  readonly runAgain: (request: RunAgain, document: TraceDocument) => Promise<unknown>;
   /** Called when this panel's line for the status bar changes. */
   readonly statusChanged: () => void;
   /** Called when the user asks for it in the panel. */
@@ -119,6 +121,12 @@ export class TracePanel {
       case 'askQuestion':
         if (this.document.content.kind === 'evaluation')
           await this.services.askQuestion(this.document.content.evaluation, message.question, message.condition);
+        break;
+      case 'methods':
+        await this.post({ type: 'methods', methods: await this.services.listMethods() });
+        break;
+      case 'runAgain':
+        await this.services.runAgain(message.request, this.document);
         break;
       case 'status':
         this.status = message.text;

@@ -8,6 +8,7 @@ import { connected } from '../../webview/pruning/fate-drawing.ts';
 import { flowTotal, tokenFlow } from '../../webview/pruning/flow.ts';
 import { mergeTree, treeLines } from '../../webview/pruning/merge-tree.ts';
 import { bytes, figures, macs } from '../../webview/pruning/quantities.ts';
+import { methodOfRun, requestOf } from '../../webview/pruning/run-draft.ts';
 import { RunFates, tokensLeft } from '../../webview/pruning/run-fates.ts';
 import {
   dropOrder,
@@ -270,4 +271,46 @@ test('amounts have three figures and the unit of the largest', () => {
   assert.equal(bytes(854_321), '854 kB');
   assert.equal(figures(0), '0');
   assert.equal(figures(29.44), '29.4');
+});
+
+const ran = {
+  name: 'filter',
+  title: 'Filter',
+  variant: 'code',
+  parameters: { threshold: 0.0045, layers: [1, 2], soft: true },
+  budget: { asked: 128, reached: 129.3, counted: 'entering' },
+} as const;
+const filter = { ...methodOfRun(ran), variants: ['code', 'paper'] as const };
+const ranTexts = { threshold: '0.0045', layers: '1, 2', soft: 'true' };
+
+test('with a budget only what was changed is run, since the rest follows from the budget', () => {
+  const draft = { method: filter, variant: 'paper', budget: '64', texts: { ...ranTexts, layers: '1, 3' } };
+  assert.deepEqual(requestOf(draft, ran, 576), {
+    method: 'filter',
+    variant: 'paper',
+    budget: 64,
+    parameters: { layers: '1, 3' },
+  });
+});
+
+test('without a budget everything that the fields hold is run, and blank fields are defaults', () => {
+  const draft = { method: filter, variant: 'code', budget: ' ', texts: { ...ranTexts, soft: '' } };
+  assert.deepEqual(requestOf(draft, ran, 576), {
+    method: 'filter',
+    variant: 'code',
+    parameters: { threshold: '0.0045', layers: '1, 2' },
+  });
+  const other = { ...filter, name: 'other', variants: [] };
+  assert.deepEqual(requestOf({ method: other, variant: '', budget: '', texts: {} }, ran, 576), {
+    method: 'other',
+    parameters: {},
+  });
+});
+
+test('a budget that no image has is told before anything runs', () => {
+  for (const budget of ['0', '577', '1.5', 'all'])
+    assert.equal(
+      requestOf({ method: filter, variant: 'code', budget, texts: ranTexts }, ran, 576),
+      'A budget is a whole number of visual tokens from 1 to 576.',
+    );
 });

@@ -273,3 +273,53 @@ test('a grid that is not square, 40 layers and 24 merging stages stay within the
     await panel.page.screenshot({ path: `${output}/pruning-large.png` });
   });
 });
+
+test('settings are edited in the panel and run by Enter or the button, other methods once the pipeline told of them', async () => {
+  await fixture.withPanel(windows, {}, async panel => {
+    await openPruning(panel);
+    await panel.byTest('run-budget').locator('input').fill('64');
+    const asked = (): unknown[] => panel.sent.filter(({ type }) => type === 'methods' || type === 'runAgain');
+    assert.deepEqual(asked(), [{ type: 'methods' }], 'asked for by who is about to use it');
+    await panel.page.keyboard.press('Enter');
+    await panel.page.waitForTimeout(100);
+    const request = { method: 'windows', variant: 'code', budget: 64, parameters: {} };
+    assert.deepEqual(asked().at(-1), { type: 'runAgain', request });
+    const ratio = { name: 'ratio', title: 'Ratio', kind: 'number', meaning: 'What is dropped.' } as const;
+    const half = {
+      name: 'half',
+      title: 'Half',
+      summary: 'Drops half.',
+      variants: ['code', 'paper'],
+      parameters: [ratio],
+    } as const;
+    await panel.send({ type: 'methods', methods: [half] });
+    await panel.byTest('run-method').click();
+    await panel.page.getByRole('option', { name: 'Half' }).click();
+    await panel.byTest('parameter-ratio').locator('input').fill('0.75');
+    await panel.page.waitForTimeout(1500);
+    await panel.byTest('run-again').click();
+    await panel.page.waitForTimeout(100);
+    assert.deepEqual(asked().at(-1), {
+      type: 'runAgain',
+      request: { method: 'half', variant: 'code', parameters: { ratio: '0.75' } },
+    });
+  });
+});
+
+test('an impossible budget is told beside the field, and nothing runs', async () => {
+  await fixture.withPanel(windows, {}, async panel => {
+    await openPruning(panel);
+    await panel.byTest('run-budget').locator('input').fill('9999');
+    await panel.page.keyboard.press('Enter');
+    await waitForText(panel, 'run-again-problem', /whole number of visual tokens from 1 to 576/);
+    assert.ok(!panel.sent.some(({ type }) => type === 'runAgain'));
+  });
+});
+
+test('in an untrusted workspace the settings give way to the reason', async () => {
+  await fixture.withPanel(windows, { canRun: false }, async panel => {
+    await openPruning(panel);
+    assert.equal(await textOf(panel, 'run-again-untrusted'), 'Running needs a trusted workspace');
+    assert.equal(await panel.byTest('run-again').count(), 0);
+  });
+});

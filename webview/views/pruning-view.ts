@@ -9,6 +9,7 @@ import type { Scene } from '../scene.ts';
 import { Decisions } from './decisions.ts';
 import { FateLegend } from './fate-legend.ts';
 import { FateReadout } from './fate-readout.ts';
+import { RunAgainControls } from './run-again.ts';
 import { LayerCosts } from './layer-costs.ts';
 import { StageTable } from './stage-table.ts';
 import { TokenFlow } from './token-flow.ts';
@@ -39,22 +40,30 @@ export function openPruning(context: PanelContext, tables: ChartTables): OpenVie
 /** What became of the visual tokens: their flow, what it saved, and how each stage decided. */
 class PruningView implements Region {
   readonly element: HTMLElement;
-  private readonly method = element('small', { class: 'dim', 'data-testid': 'method-words' });
+  private readonly method = element('p', { class: 'method-words small dim', 'data-testid': 'method-words' });
   private readonly flow: TokenFlow;
   private readonly stages = new StageTable();
   private readonly costs = new LayerCosts();
   private readonly decisions: Decisions;
+  private readonly again: RunAgainControls | null;
 
   constructor(context: PanelContext, tables: ChartTables) {
     this.flow = new TokenFlow(context);
     this.decisions = new Decisions(context);
+    this.again = context.canRun ? new RunAgainControls(context) : null;
+    const untrusted = element(
+      'span',
+      { class: 'run-again dim small', 'data-testid': 'run-again-untrusted' },
+      'Running needs a trusted workspace',
+    );
     tables.add(this.flow.element, this.flow.body, () => this.flow.table());
     tables.add(this.costs.element, this.costs.body, () => this.costs.table());
     tables.add(this.decisions.element, this.decisions.body, () => this.decisions.table());
     this.element = element(
       'section',
       { class: 'canvas pruning', 'aria-label': 'Pruning', 'data-testid': 'pruning-view' },
-      element('div', { class: 'canvas-title' }, this.method),
+      this.again?.element ?? untrusted,
+      this.method,
       this.flow.element,
       this.stages.element,
       this.costs.element,
@@ -62,7 +71,12 @@ class PruningView implements Region {
     );
   }
 
+  dispose(): void {
+    this.again?.dispose();
+  }
+
   draw(scene: Scene): void {
+    this.again?.draw(scene);
     const { method } = scene.metadata;
     const narrow = scene.layout.mode === 'narrow';
     setText(
