@@ -31,7 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
     extensionUri,
     log,
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
-    listMethods: () => pipeline.methods(),
+    listMethods: async ({ uri }) => [...(await pipeline.methods()), ...ownMethods(uri).map(ownMethodSummary)],
     runAgain: async (request, { uri, content }) => {
       if (content.kind !== 'open') return;
       const { runAgain } = await import('./analysis/run-again.ts');

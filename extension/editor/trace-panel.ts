@@ -18,7 +18,7 @@ export interface PanelServices {
   readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
   /** Runs a question of an evaluation under one of its conditions; both are indices that the panel sent. */
   readonly askQuestion: (evaluation: Evaluation, question: number, condition: number) => Thenable<unknown>;
-  readonly listMethods: () => Promise<readonly PanelMethod[]>;
+  readonly listMethods: (document: TraceDocument) => Promise<readonly PanelMethod[]>;
   readonly runAgain: (request: RunAgain, document: TraceDocument) => Promise<unknown>;
   /** Called when this panel's line for the status bar changes. */
   readonly statusChanged: () => void;
@@ -123,7 +123,7 @@ export class TracePanel {
           await this.services.askQuestion(this.document.content.evaluation, message.question, message.condition);
         break;
       case 'methods':
-        await this.post({ type: 'methods', methods: await this.services.listMethods() });
+        await this.post({ type: 'methods', methods: await this.services.listMethods(this.document) });
         break;
       case 'runAgain':
         await this.services.runAgain(message.request, this.document);

@@ -12,5 +12,12 @@ export function ownMethods(resource?: vscode.Uri): readonly string[] {
 /** What is known of a module without running it: it is named by its path. */
 export function ownMethodSummary(module: string): MethodSummary {
   const summary = vscode.workspace.asRelativePath(module);
-  return { name: module, title: path.basename(module), summary, variants: ['code'], budget: 'entering' };
+  return {
+    name: module,
+    title: path.basename(module),
+    summary,
+    variants: ['code'],
+    budget: 'entering',
+    parameters: [],
+  };
 }

@@ -6,10 +6,13 @@ export function writtenValue(value: ParameterValue): string {
   return typeof value === 'object' ? value.join(', ') : String(value);
 }
 
+/** By which a request names the method of a run: a module by its path. */
+export const requestName = ({ name, module }: MethodDescription): string => module?.path ?? name;
+
 /** The method of a run as far as its trace tells of it: enough to change what it was run with. */
 export function methodOfRun(method: MethodDescription): PanelMethod {
   return {
-    name: method.name,
+    name: requestName(method),
     title: method.title ?? method.name,
     summary: '',
     variants: method.variant ? [method.variant] : [],
@@ -25,7 +28,7 @@ export function methodOfRun(method: MethodDescription): PanelMethod {
 
 /** What the fields hold before anything is changed: what ran, for the method that ran; else the defaults, left blank. */
 export function firstText(parameter: PanelParameter, method: string, ran: MethodDescription): string {
-  const value = method === ran.name ? ran.parameters[parameter.name] : undefined;
+  const value = method === requestName(ran) ? ran.parameters[parameter.name] : undefined;
   return value === undefined ? '' : writtenValue(value);
 }
 

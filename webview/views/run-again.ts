@@ -2,7 +2,7 @@ import { button, dropdown, linkButton, textField, type TextField } from '../cont
 import { element, setText } from '../element.ts';
 import type { PanelMethod, PanelParameter } from '../messages.ts';
 import type { PanelContext } from '../panel-context.ts';
-import { firstText, methodOfRun, requestOf } from '../pruning/run-draft.ts';
+import { firstText, methodOfRun, requestName, requestOf } from '../pruning/run-draft.ts';
 import type { Scene } from '../scene.ts';
 
 /** A field for one parameter. */
@@ -45,7 +45,7 @@ export class RunAgainControls {
     this.chosenVariant = metadata.method.variant ?? '';
     this.method = dropdown('run-method', 'Method', name => {
       const next = this.known().find(method => method.name === name);
-      if (next) this.choose(next, next.name === metadata.method.name ? metadata.method.variant : undefined);
+      if (next) this.choose(next, next.name === requestName(metadata.method) ? metadata.method.variant : undefined);
     });
     this.variant = dropdown('run-variant', 'Variant', value => {
       this.chosenVariant = value;
@@ -107,7 +107,9 @@ export class RunAgainControls {
   }
 
   private known(): readonly PanelMethod[] {
-    return this.context.methods.get().list ?? [methodOfRun(this.context.metadata.method)];
+    const ran = methodOfRun(this.context.metadata.method);
+    const list = this.context.methods.get().list ?? [];
+    return list.some(({ name }) => name === ran.name) ? list : [ran, ...list];
   }
 
   private isOpen(): boolean {
@@ -132,8 +134,8 @@ export class RunAgainControls {
     this.variant.show(this.variantChoices, this.chosenVariant);
     this.variantLabel.hidden = method.variants.length < 2;
     this.budgetLabel.hidden = method.budget === undefined;
-    const budget = method.name === ran.name && ran.budget ? String(ran.budget.asked) : '';
-    if (this.budget.text() === '' || method.name === ran.name) this.budget.set(budget, 'none');
+    const budget = method.name === requestName(ran) && ran.budget ? String(ran.budget.asked) : '';
+    if (this.budget.text() === '' || method.name === requestName(ran)) this.budget.set(budget, 'none');
     this.parameters = method.parameters.map(parameter => this.field(parameter));
     this.fields.replaceChildren(...this.parameters.map(field => field.element));
     this.more.hidden = this.parameters.length === 0;
