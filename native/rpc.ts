@@ -5,6 +5,7 @@
 import { NotificationType, ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { EvaluationCondition, EvaluationOutcome, EvaluationProblem } from '../trace/evaluation/evaluation.ts';
 import type { ParameterValue, Sampling, StageTimings } from '../trace/schema.ts';
+import type { Algorithm, AttentionShape, ElementType, Pass, Sharding, WireOptions } from '../trace/traffic/schedule.ts';
 import type { FoveaErrorCode } from './errors.ts';
 
 export type { FoveaErrorCode };
@@ -192,3 +193,57 @@ export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fo
 export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');
 export const logNotification = new NotificationType<{ level: 'info' | 'warn' | 'error'; message: string }>('fovea/log');
 export const stageProgress = new ProgressType<StageProgress>();
+
+/** What is computed: own sizes, a preset of the paper ("llama3-v:a30:2"), or the user's images through the model. */
+export type TrafficWorkloadChoice =
+  | { readonly kind: 'sizes'; readonly shape: AttentionShape; readonly sharding: Sharding }
+  | { readonly kind: 'preset'; readonly name: string; readonly scale: number | 'auto' }
+  | {
+      readonly kind: 'images';
+      /** Images, animations, or folders of frames. */
+      readonly paths: readonly string[];
+      readonly question: string;
+      readonly modelFolder: string;
+      /** The most frames to take, spread evenly. */
+      readonly frames: number;
+    };
+
+export interface TrafficRequest {
+  readonly workload: TrafficWorkloadChoice;
+  /** The first one, and those to compare it with. */
+  readonly choices: readonly { readonly algorithm: Algorithm; readonly repeatKeyValueHeads: boolean }[];
+  readonly ranks: number;
+  readonly pass: Pass;
+  readonly element: ElementType;
+  readonly seed: number;
+  readonly wire: Omit<WireOptions, 'repeatKeyValueHeads'>;
+  /** Emulated: seconds and bytes per second. */
+  readonly link?: { readonly latency: number; readonly bandwidth: number };
+  /** Timed runs of each algorithm. */
+  readonly repeats: number;
+  /** Where the trace is to be written; replaced if it exists. */
+  readonly tracePath: string;
+  readonly progressToken: string;
+}
+
+export interface TrafficResult {
+  readonly tracePath: string;
+  readonly traceBytes: number;
+  readonly state: 'complete' | 'partial';
+  /** Why it broke off; the trace has what was recorded until then. */
+  readonly cause?: { readonly code: string; readonly message: string; readonly hint: string };
+  /** Messages of checks that failed. */
+  readonly violations: readonly string[];
+}
+
+export interface TrafficProgress {
+  readonly doing: 'queued' | 'workload' | 'reference' | 'run';
+  /** The algorithm. */
+  readonly label: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Distributed cross-attention on ranks that are threads of the pipeline process. Waits for the runs before it. Cancellable. */
+export const trafficRequest = new RequestType<TrafficRequest, TrafficResult, PipelineError>('fovea/traffic');
+export const trafficProgress = new ProgressType<TrafficProgress>();

@@ -40,8 +40,14 @@ import {
   type StageProgress,
   stageProgress,
   statusRequest,
+  type TrafficProgress,
+  trafficProgress,
+  type TrafficRequest,
+  trafficRequest,
+  type TrafficResult,
 } from './rpc.ts';
 import { RunQueue } from './run-queue.ts';
+import { answerTraffic } from './traffic/traffic-request.ts';
 
 /** "RequestFailed" of the language server protocol: understood, and failed for a reason that the data tells. */
 const requestFailed = -32803;
@@ -136,6 +142,27 @@ function serve(): void {
     }
   };
 
+  const traffic = async (request: TrafficRequest, token: CancellationToken): Promise<TrafficResult> => {
+    const abort = abortOf(token, 'The run was cancelled.');
+    const progress = (value: TrafficProgress): void => {
+      connection.sendProgress(trafficProgress, request.progressToken, value).catch(leaveOnClosedChannel);
+    };
+    try {
+      const options = { model: pipeline.model, progress, signal: abort.signal };
+      const result = await queue.run(
+        () => answerTraffic(request, options),
+        abort.signal,
+        ahead => {
+          progress({ doing: 'queued', label: '', done: 0, total: ahead });
+        },
+      );
+      log('info', `Traffic on ${request.ranks} ranks: ${result.state}, ${result.violations.length} violations`);
+      return result;
+    } finally {
+      abort.dispose();
+    }
+  };
+
   const status = (): PipelineStatus => {
     const { folder, engine, loads } = pipeline.model;
     return {
@@ -177,6 +204,7 @@ function serve(): void {
   connection.onRequest(reportRequest, answering(report));
   connection.onRequest(evaluateRequest, answering(evaluation));
   connection.onRequest(answerRequest, answering(answer));
+  connection.onRequest(trafficRequest, answering(traffic));
   connection.onRequest(methodsRequest, () =>
     methods.map(({ name, title, summary, variants, budget, parameters }) => ({
       name,

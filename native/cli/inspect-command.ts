@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openTraceFile } from '../../trace/file.ts';
+import { openTraceFile, traceFileKind } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { dtypeBytes } from '../../trace/safetensors.ts';
 import { type RunMetadata, type TensorName, tensorSpecs } from '../../trace/schema.ts';
@@ -11,6 +11,7 @@ import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { highResolutionText } from './high-resolution-text.ts';
 import { inspectHelp } from './help.ts';
+import { inspectTraffic } from './inspect-traffic.ts';
 import { colourDepth, columnsOf, printable, TextStyle, wrapText } from './terminal.ts';
 import { checkTrace, presentTensors, type SumCheck, type TensorRange, type TraceNumbers } from './trace-check.ts';
 
@@ -29,7 +30,8 @@ export async function inspectCommand(words: readonly string[], context: CommandC
   if (path === undefined) throw new FoveaError('usage', 'No trace is named.', 'For example: fovea inspect run.fovea');
   if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one trace.');
 
-  const trace = await openTrace(path);
+  if ((await readable(path, traceFileKind)) === 'traffic') return inspectTraffic(path, values.json ?? false, context);
+  const trace = await readable(path, openTraceFile);
   try {
     const numbers = await checkTrace(trace);
     const description = values.json
@@ -42,9 +44,9 @@ export async function inspectCommand(words: readonly string[], context: CommandC
   }
 }
 
-async function openTrace(path: string): Promise<TraceReader> {
+async function readable<Opened>(path: string, open: (path: string) => Promise<Opened>): Promise<Opened> {
   try {
-    return await openTraceFile(path);
+    return await open(path);
   } catch (error) {
     const code = error instanceof Error && 'syscall' in error && 'code' in error ? String(error.code) : undefined;
     if (code === undefined) throw error;

@@ -5,11 +5,11 @@ import { TrafficError } from '../../trace/traffic/errors.ts';
 import { chromeTrace } from '../../trace/traffic/perfetto.ts';
 import { plan, type Rates } from '../../trace/traffic/planner.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
-import { availableMemory } from '../analysis/memory.ts';
 import { diskError, prepareOutput, writeTraffic } from '../analysis/output-file.ts';
 import { FoveaError } from '../errors.ts';
+import { prepareWorkload } from '../traffic/prepare-workload.ts';
 import { runTraffic, sizesOf, type TrafficOutcome } from '../traffic/run-traffic.ts';
-import { embeddedMemory, fittingScale, presetWorkload, sizesWorkload, type Workload } from '../traffic/workload.ts';
+import type { Workload } from '../traffic/workload.ts';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { trafficHelp } from './traffic-help.ts';
@@ -35,7 +35,7 @@ export async function trafficCommand(words: readonly string[], context: CommandC
 }
 
 async function perform(options: TrafficOptions, context: CommandContext): Promise<number> {
-  const workload = await workloadOf(options, context);
+  const workload = await prepareWorkload(options, context.signal);
   const { stdout, environment } = context;
   const style = new TextStyle(colourDepth(stdout, environment) > 1);
   if (options.mode === 'plan') {
@@ -83,33 +83,6 @@ function ratesOf({ flopsPerSecond, link }: TrafficOptions): Rates {
     latency: link?.latency ?? 0,
     memoryBandwidth: Infinity,
   };
-}
-
-/** FLOPs that `--scale auto` allows: seconds to a minute on a laptop. */
-const autoScaleFlops = 2e10;
-
-async function workloadOf(options: TrafficOptions, context: CommandContext): Promise<Workload> {
-  const { workload, ranks, element, seed, pass } = options;
-  switch (workload.kind) {
-    case 'sizes':
-      return sizesWorkload(workload.shape, workload.sharding, element, seed);
-    case 'preset': {
-      const fits = (candidate: Workload): boolean =>
-        options.choices.every(choice => {
-          const sizes = sizesOf({ workload: candidate, wire: options.wire }, choice);
-          const { queryRows, keyRows } = sizes.sharding;
-          const total = (rows: readonly number[]): number => rows.reduce((sum, count) => sum + count, 0);
-          const flops = 4 * total(queryRows) * total(keyRows) * sizes.shape.queryHeads * sizes.shape.headSize;
-          return flops <= autoScaleFlops && embeddedMemory(choice.algorithm, pass, sizes) <= availableMemory() / 2;
-        });
-      const scale = workload.scale === 'auto' ? fittingScale(workload.choice, ranks, element, fits) : workload.scale;
-      return presetWorkload(workload.choice, ranks, element, seed, scale);
-    }
-    case 'images': {
-      const { imageWorkload } = await import('../traffic/image-workload.ts');
-      return imageWorkload({ ...workload, ranks, element, signal: context.signal });
-    }
-  }
 }
 
 /** One schedule as it is, several as a list: what ranks elsewhere are to do. */

@@ -13,30 +13,16 @@ import {
 import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { FoveaError } from '../errors.ts';
 import { bundledModelFolder } from '../models.ts';
+import type { TrafficWorkloadChoice } from '../rpc.ts';
 import type { EmulatedLink } from '../traffic/protocol.ts';
 import type { AlgorithmChoice } from '../traffic/run-traffic.ts';
-import { findPreset, type PresetChoice } from '../traffic/workload.ts';
-
-export type WorkloadChoice =
-  | {
-      readonly kind: 'sizes';
-      readonly shape: { readonly queryHeads: number; readonly keyValueHeads: number; readonly headSize: number };
-      readonly sharding: { readonly queryRows: readonly number[]; readonly keyRows: readonly number[] };
-    }
-  | { readonly kind: 'preset'; readonly choice: PresetChoice; readonly scale: number | 'auto' }
-  | {
-      readonly kind: 'images';
-      readonly paths: readonly string[];
-      readonly question: string;
-      readonly modelFolder: string;
-      readonly frames: number;
-    };
+import { findPreset } from '../traffic/workload.ts';
 
 export interface TrafficOptions {
   readonly mode: 'run' | 'plan' | 'schedule';
   readonly choices: readonly AlgorithmChoice[];
   readonly ranks: number;
-  readonly workload: WorkloadChoice;
+  readonly workload: TrafficWorkloadChoice;
   readonly element: ElementType;
   readonly seed: number;
   readonly pass: Pass;
@@ -112,7 +98,7 @@ export function parseTrafficOptions(words: readonly string[]): TrafficWords {
     mode: values.plan ? 'plan' : values.schedule === undefined || values.out !== undefined ? 'run' : 'schedule',
     choices: choicesOf(values),
     ranks,
-    workload: workloadOf(values, positionals, preset, ranks),
+    workload: workloadOf(values, positionals, values.preset, ranks),
     element,
     seed: wholeNumber('--seed', values.seed, 1, 0),
     pass: oneOf('--pass', values.pass ?? 'forward', passes),
@@ -156,9 +142,9 @@ export const algorithmWords: readonly string[] = algorithms.flatMap((name: Algor
 function workloadOf(
   values: Values,
   positionals: readonly string[],
-  preset: PresetChoice | undefined,
+  preset: string | undefined,
   ranks: number,
-): WorkloadChoice {
+): TrafficWorkloadChoice {
   const sizes = [values.sq, values.skv, values.heads, values['kv-heads'], values['head-dim']];
   const given = [preset !== undefined, values.images === true, sizes.some(size => size !== undefined)];
   if (given.filter(Boolean).length > 1) throw usage('Give one of --preset, --images, and sizes.');
@@ -176,7 +162,7 @@ function workloadOf(
   }
   if (preset) {
     const scale = values.scale === 'auto' ? 'auto' : wholeNumber('--scale', values.scale, 1);
-    return { kind: 'preset', choice: preset, scale };
+    return { kind: 'preset', name: preset, scale };
   }
   const queryHeads = wholeNumber('--heads', values.heads, 8);
   return {

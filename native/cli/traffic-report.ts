@@ -1,7 +1,8 @@
 /** What `fovea traffic` prints for people. */
 import { rankCount, rowTotal, runLabel, type TrafficRun, type TrafficWorkload } from '../../trace/traffic/metadata.ts';
 import type { Rates } from '../../trace/traffic/planner.ts';
-import type { TrafficOutcome, TrafficProgress } from '../traffic/run-traffic.ts';
+import type { TrafficProgress } from '../rpc.ts';
+import type { TrafficOutcome } from '../traffic/run-traffic.ts';
 import { printable, type TextStyle } from './terminal.ts';
 import type { ChosenPlan } from './traffic-json.ts';
 

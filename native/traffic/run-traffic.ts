@@ -27,6 +27,7 @@ import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import type { Sizes } from '../../trace/traffic/sizes.ts';
 import type { TrafficContent } from '../../trace/traffic/writer.ts';
 import { FoveaError } from '../errors.ts';
+import type { TrafficProgress } from '../rpc.ts';
 import { version } from '../version.ts';
 import { compareResults, compareSnapshots, prefixOrder } from './agreement.ts';
 import type { EmulatedLink } from './protocol.ts';
@@ -50,13 +51,6 @@ export interface TrafficPlan {
   readonly signal?: AbortSignal | undefined;
   readonly progress?: (progress: TrafficProgress) => void;
   readonly start?: ThreadStarter;
-}
-
-export interface TrafficProgress {
-  readonly doing: 'reference' | 'run';
-  readonly label: string;
-  readonly done: number;
-  readonly total: number;
 }
 
 export interface TrafficOutcome {
@@ -207,8 +201,10 @@ function linkDescription(link: EmulatedLink | undefined): TrafficRun['links'] {
     const description = 'messages between threads of one process, in memory';
     return { simulated: false, latency: 0, bandwidth: null, description };
   }
-  const description = `simulated: ${link.bandwidth / 1e9} GB/s in each direction of a rank, ${link.latency * 1e6} µs`;
-  return { simulated: true, latency: link.latency, bandwidth: link.bandwidth, description };
+  const unlimited = link.bandwidth === Number.MAX_VALUE;
+  const rate = unlimited ? 'any bandwidth' : `${link.bandwidth / 1e9} GB/s in each direction of a rank`;
+  const description = `simulated: ${rate}, ${Number((link.latency * 1e6).toFixed(3))} µs`;
+  return { simulated: true, latency: link.latency, bandwidth: unlimited ? null : link.bandwidth, description };
 }
 
 function onnxVersion(): Record<string, string> {
