@@ -1,4 +1,5 @@
 /** Starts and ends the threads of an embedded run; none outlives it. */
+import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Transferable, Worker } from 'node:worker_threads';
@@ -18,7 +19,9 @@ function workerEntry(): string {
 /** The loader that lets this process run from source is not inherited by the entry of a thread, so it is asked first. */
 function sourceStarter(): string {
   const entry = JSON.stringify(pathToFileURL(workerEntry()).href);
-  return `import('tsx/esm/api').then(({ register }) => { register(); return import(${entry}); });`;
+  const tsx = dirname(createRequire(import.meta.url).resolve('tsx/package.json'));
+  const loader = JSON.stringify(pathToFileURL(join(tsx, 'dist/esm/api/index.mjs')).href);
+  return `import(${loader}).then(({ register }) => { register(); return import(${entry}); });`;
 }
 
 export const startThread: ThreadStarter = (setup, transfer) => {
