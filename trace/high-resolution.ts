@@ -60,7 +60,7 @@ export interface HighResolution {
   /** Rotary embedding of high-resolution keys: at fractional positions, or bicubically interpolated cos and sin. */
   readonly rotary: 'fractional' | 'interpolated';
   readonly grid: GridSize;
-  /** What is selected; a cell covers the same share of `grid` everywhere. */
+  /** What is selected; tokens belong to cells by nearest neighbour. */
   readonly cells: GridSize;
   /** Parts of the large image that went through the vision tower one by one; `side` in pixels. */
   readonly tiles: GridSize & { readonly side: number };
@@ -87,7 +87,7 @@ export function stepCount(run: { readonly tokens: readonly TraceToken[]; readonl
   return Math.max(0, run.tokens.length - run.promptTokens);
 }
 
-/** High-resolution tokens that a cell covers. */
+/** High-resolution tokens that a cell covers; the mean where cells do not divide the grid. Counts are in `high_resolution.selected`. */
 export function tokensPerCell({ grid, cells }: Pick<HighResolution, 'grid' | 'cells'>): number {
   return (grid.rows / cells.rows) * (grid.columns / cells.columns);
 }

@@ -127,7 +127,9 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
   const extraFields: unknown = (await readCheckpointJson(folder, 'config.json'))?.['extra'];
   const extra = new ConfigSection(isJsonObject(extraFields) ? extraFields : {}, 'config.json: extra');
   const { layers } = config.decoder;
-  const all = Array.from({ length: layers }, (_, layer) => layer);
+  const present = Array.from({ length: layers }, (_, layer) => layer).filter(layer =>
+    weights.has(`${prefix}${layer}${suffix}`),
+  );
   const low = extra.size('lowres_size', config.vision.imageSize);
   const zoom = extra.size('highres_size', low * extra.size('zoom_ratio', releasedZoom)) / low;
   if (!Number.isInteger(zoom)) throw extra.unexpected('highres_size', 'a multiple of lowres_size');
@@ -140,7 +142,8 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
     kind: 'released',
     source: 'k_proj_hd and v_proj_hd of the checkpoint',
     zoom,
-    layers: all,
+    layers: present,
+    attending: present.filter(layer => layer >= firstAttendingLayer(layers)),
     rule: { kind: 'threshold', threshold: extra.number('threshold', fallbackThreshold) },
   });
 }

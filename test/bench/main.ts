@@ -9,6 +9,7 @@ import { coldStart, type ColdStart } from './command-line.ts';
 import { panelTimings, type PanelTimings } from './panel-timings.ts';
 import { benchmarkPage } from './report.ts';
 import { projectFolder } from './sample.ts';
+import { sectionsOf } from './sections.ts';
 import { warmRuns } from './warm-runs.ts';
 
 const runs = { cold: 7, warm: 9, panel: 3 };
@@ -32,7 +33,10 @@ try {
   const panels: PanelTimings[] = await repeat(runs.panel, 'panel', panelTimings);
   const measured = benchmarkPage({ cold, warm, panels, date: new Date().toISOString().slice(0, 10) });
   const file = path.join(projectFolder, 'docs/benchmarks.md');
-  const page = await format(measured, { ...(await resolveConfig(file)), filepath: file });
+  const page = await format(measured + sectionsOf(fs.readFileSync(file, 'utf8')), {
+    ...(await resolveConfig(file)),
+    filepath: file,
+  });
   fs.writeFileSync(file, page);
   console.log(`\n${page}`);
 } finally {

@@ -1,6 +1,6 @@
 /** FlexAttention on the bundled model beside the golden numbers: controls, combinations, image sizes and refusals. */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -122,11 +122,11 @@ test('combinations that are not defined are refused with the reason', async () =
   await refused('fastv+flexattention+flexattention', /too many/);
 });
 
-test('layers without projections, and cells that do not divide the picture, are told', async () => {
+test('layers without projections, and more cells than patches, are told', async () => {
   const rejects = (parameters: MethodRequest['parameters'], message: RegExp) =>
     assert.rejects(analyze({ method: flex(parameters) }), { code: 'usage', message });
   await rejects({ layers: '3,4' }, /no high-resolution projections for decoder layer 3/);
-  await rejects({ cells: 7 }, /7 cells do not divide 72/);
+  await rejects({ cells: 25 }, /24 patches cannot be pooled to 25/);
 });
 
 test('a wide image is padded, and the padding is never selected', async () => {
@@ -199,4 +199,44 @@ test('weights that are missing or of the wrong shape are told; without a descrip
   assert.equal(pooling, 'adaptive-max');
   assert.equal(attending[0], 3);
   assert.match(notes.join(), /Untrained HR projections/);
+});
+
+test("projections in the released checkpoint's layout are found, and config.json says the threshold", async () => {
+  const model = path.join(folder, 'released');
+  await cp(bundledModelFolder(), model, { recursive: true, filter: source => !source.includes('training') });
+  await rm(path.join(model, 'flexattn.json'));
+  const projections = await readFile(path.join(model, 'flexattn.safetensors'));
+  const headerBytes = Number(projections.readBigUInt64LE(0));
+  const header = projections.subarray(8, 8 + headerBytes).toString();
+  // Names of the same length, so that the offsets stay.
+  const renamed = header.replaceAll('_proj_hr.', '_proj_hd.');
+  await writeFile(
+    path.join(model, 'hd.safetensors'),
+    Buffer.concat([projections.subarray(0, 8), Buffer.from(renamed), projections.subarray(8 + headerBytes)]),
+  );
+  const base = await readFile(path.join(model, 'model.safetensors'));
+  const names = (bytes: Buffer): string[] =>
+    Object.keys(JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString()) as object).filter(
+      name => name !== '__metadata__',
+    );
+  await rename(path.join(model, 'model.safetensors'), path.join(model, 'base.safetensors'));
+  const places = [
+    ...names(base).map(name => [name, 'base.safetensors']),
+    ...names(await readFile(path.join(model, 'hd.safetensors'))).map(name => [name, 'hd.safetensors']),
+  ];
+  await writeFile(
+    path.join(model, 'model.safetensors.index.json'),
+    JSON.stringify({ weight_map: Object.fromEntries(places) as unknown }),
+  );
+  const config = JSON.parse(await readFile(path.join(model, 'config.json'), 'utf8')) as Record<string, unknown>;
+  const extra = { zoom_ratio: 3, lowres_size: 336, highres_size: 672, threshold: 60 };
+  await writeFile(path.join(model, 'config.json'), JSON.stringify({ ...config, extra }));
+
+  const { metadata } = await analyze({ method: flex(), model });
+  const { weights, rule, grid, attending, map, rotary } = metadata.highResolution!;
+  assert.equal(weights.kind, 'released');
+  assert.deepEqual(rule, { kind: 'threshold', threshold: 60 });
+  assert.deepEqual(grid, { rows: 48, columns: 48 });
+  assert.deepEqual(attending, [4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.deepEqual([map, rotary], ['separate', 'interpolated']);
 });

@@ -82,10 +82,14 @@ test('it holds native code for Linux x64 and for nothing else', () => {
 
 test('it holds no sources, maps, tests, training scripts or weights that nothing reads', () => {
   const others = files.filter(name => !name.startsWith('native/torch/'));
-  const unwanted = others.filter(name =>
-    /(?<!\.d)\.(ts|map|py|cc|h\.in|gyp)$|(^|\/)(test|training|src)\/|flexattn/.test(name),
-  );
+  const unwanted = others.filter(name => /(?<!\.d)\.(ts|map|py|cc|h\.in|gyp)$|(^|\/)(test|training|src)\//.test(name));
   assert.deepEqual(unwanted, []);
+});
+
+test('it holds the weights that read high-resolution tokens, with their description', () => {
+  for (const name of ['flexattn.json', 'flexattn.safetensors']) {
+    assert.ok(files.includes(`media/models/fovea-tiny/${name}`), name);
+  }
 });
 
 test('its manifest names files that are in it, and nothing for developers', () => {

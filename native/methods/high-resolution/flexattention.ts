@@ -138,7 +138,7 @@ export const flexAttention: TokenMethod = {
   start: setup => ({ highResolution: planOf(setup) }),
 };
 
-/** @throws FoveaError `usage` for layers without projections and cells that do not divide the picture */
+/** @throws FoveaError `usage` for layers without projections and more cells than patches */
 function planOf({ shape, variant, parameters: chosen }: MethodSetup): HighResolutionPlan {
   const weights = description(shape);
   const attending = [...new Set(chosen['layers'] as readonly number[])].sort((a, b) => a - b);
@@ -153,9 +153,9 @@ function planOf({ shape, variant, parameters: chosen }: MethodSetup): HighResolu
     );
   }
   const pooledCells = Number(chosen['cells']);
-  const side = shape.grid.rows * weights.zoom;
-  if (pooledCells > 0 && side % pooledCells !== 0) {
-    throw new FoveaError('usage', `${pooledCells} cells do not divide ${side} high-resolution tokens.`, 'Try 9.');
+  const side = shape.grid.rows;
+  if (pooledCells > side) {
+    throw new FoveaError('usage', `${side} patches cannot be pooled to ${pooledCells} cells.`, `From 0 to ${side}.`);
   }
   const source = chosen['source'] as SelectionSource;
   const rule: SelectionRule =
