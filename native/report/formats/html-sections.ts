@@ -24,7 +24,7 @@ export function opening({ title, about, exchange, cautions }: ReportDocument): M
   );
   return markup`<h1>${htmlWords(title)}</h1>
     <p class="about">${about}</p>
-    <dl class="exchange">${entries}</dl>
+    ${entries.length > 0 ? markup`<dl class="exchange">${entries}</dl>` : ''}
     <p class="caution">${cautions.join(' ')}</p>`;
 }
 

@@ -1,0 +1,58 @@
+/** The report of traffic: exact bytes, every event, and what went wrong is said first. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { writeReport } from '../../native/report/write-report.ts';
+import { writeTrafficFile } from '../../trace/file.ts';
+import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import { smallLedger, smallTraffic } from '../fixtures/small-traffic.ts';
+
+const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-traffic-report-'));
+after(() => rm(folder, { recursive: true }));
+
+async function reportOf(metadata: TrafficMetadata, format: 'html' | 'md' | 'json' | 'csv'): Promise<string[]> {
+  const trace = path.join(folder, 'ranks.fovea');
+  await writeTrafficFile(trace, metadata, { ledger: smallLedger });
+  const { files } = await writeReport({ sources: [trace], outPath: path.join(folder, `ranks.${format}`), format });
+  return Promise.all(files.map(file => readFile(file, 'utf8')));
+}
+
+const [run] = smallTraffic.runs;
+
+test('the page has bytes by hop and kind, lanes as a drawing, checks, and no script is needed for them', async () => {
+  const [page] = await reportOf(smallTraffic, 'html');
+  assert.match(page!, /LV-XAttn: bytes/);
+  assert.match(page!, /by formula/);
+  assert.match(page!, /64 bytes on every rank/);
+  assert.match(page!, /<svg[^>]*viewBox="0 0 880/);
+  assert.match(page!, /Links are emulated/);
+  assert.match(
+    page!,
+    /fovea traffic --algorithm=lv-xattn --ranks=2 --sq=8 --skv=12 --heads=2 --kv-heads=1 --head-dim=4/,
+  );
+});
+
+test('bytes beyond 2^31 stay exact in JSON and CSV, one line an event', async () => {
+  const [json] = await reportOf(smallTraffic, 'json');
+  assert.equal((JSON.parse(json!) as { ledger: typeof smallLedger }).ledger.transfers[0]!.bytes, 2 ** 40 + 1);
+  const tables = await reportOf(smallTraffic, 'csv');
+  assert.equal(tables.length, 3);
+  assert.match(tables[0]!, /^0,LV-XAttn,forward,0,64,64,/m);
+  assert.match(tables[1]!, /,1099511627777,/);
+  assert.equal(tables[1]!.trim().split('\r\n').length, 1 + smallLedger.transfers.length);
+});
+
+test('a violated check and a run that broke off stand before everything else', async () => {
+  const cause = { code: 'rank-died', message: 'Rank 1 ended.', hint: 'Run it again.', rank: 1 };
+  const broken = {
+    ...run!,
+    status: { state: 'partial', cause },
+    checks: [{ name: 'bytes', passed: false, message: '60 bytes instead of <64>' }],
+  } as const;
+  const [page] = await reportOf({ ...smallTraffic, status: broken.status, runs: [broken] }, 'html');
+  const first = page!.indexOf('60 bytes instead of &lt;64&gt;');
+  assert.ok(first > 0 && first < page!.indexOf('Cost of each algorithm'));
+  assert.match(page!, /LV-XAttn broke off: Rank 1 ended\./);
+});
