@@ -16,7 +16,7 @@ export function methodOfRun(method: MethodDescription): PanelMethod {
     title: method.title ?? method.name,
     summary: '',
     variants: method.variant ? [method.variant] : [],
-    ...(method.budget && { budget: method.budget.counted }),
+    budget: method.budget?.counted ?? 'entering',
     parameters: Object.entries(method.parameters).map(([name, value]): PanelParameter => ({
       name,
       title: name,

@@ -95,7 +95,10 @@ export class LayerCosts {
       this.rows = costRows(metadata, reduction, this.chosenFormula);
     }
     this.formula.show(formulaChoices, this.chosenFormula);
-    this.more.textContent = this.showsMore ? 'Hide positions, attention read, time' : 'Positions, attention read, time';
+    const wide = scene.layout.mode === 'wide';
+    const what = wide ? 'positions, attention read, time' : 'more';
+    this.more.textContent = this.showsMore ? `Hide ${what}` : `Show ${what}`;
+    this.more.title = 'Position ids, layers whose attention was read, prefill time';
     this.more.setAttribute('aria-expanded', String(this.showsMore));
     const narrow = scene.layout.mode === 'narrow';
     const rows = this.rows.filter(row => this.showsMore || !row.more);

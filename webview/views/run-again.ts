@@ -89,8 +89,7 @@ export class RunAgainControls {
         context.host.post({ type: 'methods' });
       });
     this.end = methods.subscribe(() => {
-      const same = this.known().find(({ name }) => name === this.chosen.name);
-      this.choose(same ?? this.chosen, this.chosenVariant);
+      this.learn();
     });
     this.choose(this.chosen, metadata.method.variant);
   }
@@ -122,18 +121,39 @@ export class RunAgainControls {
     setText(this.more, this.isOpen() ? 'Hide parameters' : `${this.parameters.length} parameters`);
   }
 
+  /** Takes over what the pipeline says; the fields stay as they are, for the list comes while the pointer is here. */
+  private learn(): void {
+    const told = this.known().find(({ name }) => name === this.chosen.name);
+    if (told) {
+      const { budget: _, ...rest } = this.chosen;
+      const { variants, budget, summary } = told;
+      this.chosen = {
+        ...rest,
+        variants: variants.length > 0 ? variants : rest.variants,
+        summary,
+        ...(budget && { budget }),
+      };
+    }
+    this.drawChoices();
+  }
+
+  private drawChoices(): void {
+    const { chosen } = this;
+    this.methodChoices = this.known().map(({ name, title }) => ({ value: name, text: title }));
+    this.method.show(this.methodChoices, chosen.name);
+    this.method.element.title = chosen.summary;
+    this.variantChoices = chosen.variants.map(value => ({ value, text: value }));
+    this.variant.show(this.variantChoices, this.chosenVariant);
+    this.variantLabel.hidden = chosen.variants.length === 0;
+    this.budgetLabel.hidden = chosen.budget === undefined;
+  }
+
   private choose(method: PanelMethod, variant: string | undefined): void {
     const { metadata } = this.context;
     const ran = metadata.method;
     this.chosen = method;
     this.chosenVariant = variant ?? method.variants[0] ?? '';
-    this.methodChoices = this.known().map(({ name, title }) => ({ value: name, text: title }));
-    this.method.show(this.methodChoices, method.name);
-    this.method.element.title = method.summary;
-    this.variantChoices = method.variants.map(value => ({ value, text: value }));
-    this.variant.show(this.variantChoices, this.chosenVariant);
-    this.variantLabel.hidden = method.variants.length < 2;
-    this.budgetLabel.hidden = method.budget === undefined;
+    this.drawChoices();
     const budget = method.name === requestName(ran) && ran.budget ? String(ran.budget.asked) : '';
     if (this.budget.text() === '' || method.name === requestName(ran)) this.budget.set(budget, 'none');
     this.parameters = method.parameters.map(parameter => this.field(parameter));
