@@ -184,6 +184,11 @@ export class GraphBuilder {
     return this.#float('Slice', [value, bound(start), bound(end), this.ints([axis])]);
   }
 
+  /** [1], the length of an axis. */
+  sizeOf(value: Float, axis: number): Int {
+    return this.#int('Shape', [value], { start: { int: axis }, end: { int: axis + 1 } });
+  }
+
   gather(value: Float, axis: number, indices: Int): Float {
     return this.#float('Gather', [value, indices], { axis: { int: axis } });
   }

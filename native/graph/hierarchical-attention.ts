@@ -39,8 +39,15 @@ export function addHierarchicalAttention(
   const fetchedScores = attentionScores(graph, config, fetchingQueries, keys);
   const plainScores = graph.gather(scores, 1, rows);
   const probabilities = graph.softmax(graph.concatenate(2, [plainScores, fetchedScores]));
-  const allValues = graph.concatenate(0, [values, fetchedValues]);
-  const fetching = mergeHeads(graph, config, weightedValues(graph, config, probabilities, allValues));
+  const plainCount = graph.sizeOf(values, 0);
+  const fromPlain = weightedValues(graph, config, graph.slice(probabilities, 2, 0, plainCount), values);
+  const fromFetched = weightedValues(
+    graph,
+    config,
+    graph.slice(probabilities, 2, plainCount, beyondLast),
+    fetchedValues,
+  );
+  const fetching = mergeHeads(graph, config, graph.add(fromPlain, fromFetched));
 
   const last = (value: Float, axis: number): Float => graph.slice(value, axis, -1, beyondLast);
   const width = heads * headSize;

@@ -25,12 +25,16 @@ export function combineRows(tensor: HostTensor, groups: readonly RowGroup[]): Ho
   return combined;
 }
 
-/** [rows.length, columns] */
+/** [rows.length, columns]; rows that follow each other are copied at once. */
 export function gatherRows(tensor: HostTensor, rows: Int32Array): HostTensor {
   const columns = tensor.size(1);
   const gathered = HostTensor.zeros([rows.length, columns]);
-  rows.forEach((row, index) => {
-    gathered.data.set(tensor.data.subarray(row * columns, (row + 1) * columns), index * columns);
-  });
+  for (let start = 0; start < rows.length;) {
+    const first = rows[start]!;
+    let end = start + 1;
+    while (end < rows.length && rows[end] === first + end - start) end++;
+    gathered.data.set(tensor.data.subarray(first * columns, (first + end - start) * columns), start * columns);
+    start = end;
+  }
   return gathered;
 }
