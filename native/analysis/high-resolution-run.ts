@@ -22,6 +22,7 @@ export interface HighResolutionInput {
   /** Patches at each edge that show padding. */
   readonly margin: Grid;
   readonly notes: readonly string[];
+  readonly distances?: HighResolution['weights']['distances'];
 }
 
 export class HighResolutionRun {
@@ -100,7 +101,7 @@ export class HighResolutionRun {
   }
 
   describe(reader: HighResolutionReader, steps: number): HighResolution {
-    const { plan, projections, crop, margin, notes } = this.input;
+    const { plan, projections, crop, margin, notes, distances } = this.input;
     const { vision } = this.config;
     const { grid, tiles, encodeMs } = this.features;
     const reprojectStep = plan.keepProjections ? this.reprojectStepMs : reader.reprojectMs / Math.max(1, steps);
@@ -119,7 +120,11 @@ export class HighResolutionRun {
       margin,
       layers: this.layers,
       attending: plan.attending,
-      weights: { kind: projections.description.kind, source: projections.description.source },
+      weights: {
+        kind: projections.description.kind,
+        source: projections.description.source,
+        ...(distances && { distances }),
+      },
       ms: {
         encode: encodeMs,
         project: reader.projectMs,

@@ -9,6 +9,7 @@ import {
   type HighResolutionProjections,
   openHighResolution,
 } from '../checkpoint/high-resolution-weights.ts';
+import { projectionDistances } from '../checkpoint/projection-distances.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
@@ -113,8 +114,11 @@ export class Pipeline {
     const settings = paddedSettings(processor, plan);
     checkInputSize(image, settings, config.vision.imageSize);
     const input = prepareImage(image, settings);
-    const highResolution =
-      plan && projections && highResolutionInput(image, settings, config.vision, plan, projections);
+    const highResolution = plan &&
+      projections && {
+        ...highResolutionInput(image, settings, config.vision, plan, projections),
+        ...(traced && { distances: await projectionDistances(projections, checkpoint.model.decoderLayers) }),
+      };
     const display = traced ? await makeDisplayCopy(image) : undefined;
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);

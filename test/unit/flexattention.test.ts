@@ -81,7 +81,8 @@ test('a frozen selection stays that of the first step in every layer', async () 
 
 test("the paper's variant lets all rows see the selected tokens and does not pool", async () => {
   const { metadata } = await analyze({ method: { ...flex(), variant: 'paper' } });
-  const { rows, map, pooling, rule } = metadata.highResolution!;
+  const { rows, map, pooling, rule, weights } = metadata.highResolution!;
+  assert.ok(weights.distances!.every(({ keys, values }) => keys > 0.1 && values > 0.1));
   assert.deepEqual([rows, map, pooling, rule.kind], ['all', 'joint', 'none', 'count']);
   assert.ok(metadata.highResolution!.notes.some(note => note.includes('trained otherwise')));
 });
@@ -196,6 +197,7 @@ test('weights that are missing or of the wrong shape are told; without a descrip
   const { metadata } = await analyze({ method: flex(), model });
   const { weights, notes, pooling, attending } = metadata.highResolution!;
   assert.equal(weights.kind, 'copied');
+  assert.ok(weights.distances!.every(({ keys, values }) => keys === 0 && values === 0));
   assert.equal(pooling, 'adaptive-max');
   assert.equal(attending[0], 3);
   assert.match(notes.join(), /Untrained HR projections/);
