@@ -291,6 +291,12 @@ test('with a budget only what was changed is run, since the rest follows from th
     budget: 64,
     parameters: { layers: '1, 3' },
   });
+  assert.deepEqual(requestOf(draft, { ...ran, given: ['threshold'] }, 576), {
+    method: 'filter',
+    variant: 'paper',
+    budget: 64,
+    parameters: { threshold: '0.0045', layers: '1, 3' },
+  });
 });
 
 test('without a budget everything that the fields hold is run, and blank fields are defaults', () => {

@@ -41,7 +41,7 @@ export interface RunDraft {
 }
 
 /**
- * What to run. With a budget only what was changed by hand is sent, since the rest is to follow from the budget; without
+ * What to run. With a budget only what was set by hand, now or before, is sent, since the rest is to follow from the budget; without
  * one, everything that the fields hold.
  * @returns what is wrong with the draft, as text
  */
@@ -55,7 +55,8 @@ export function requestOf(draft: RunDraft, ran: MethodDescription, patches: numb
   for (const parameter of method.parameters) {
     const text = (draft.texts[parameter.name] ?? '').trim();
     const changed = text !== firstText(parameter, method.name, ran);
-    if (changed || budget === '') if (text !== '') parameters[parameter.name] = text;
+    const setBefore = method.name === requestName(ran) && (ran.given ?? []).includes(parameter.name);
+    if (changed || setBefore || budget === '') if (text !== '') parameters[parameter.name] = text;
   }
   const variant = method.variants.find(known => known === draft.variant);
   return {
