@@ -5,7 +5,7 @@ import { TraceEditors } from './editor/trace-editors.ts';
 import { evaluatedQuestion } from './evaluation/evaluated-question.ts';
 import { registerHover } from './hover/register.ts';
 import { LiveMethod } from './methods/live-method.ts';
-import { ownMethods, ownMethodSummary } from './methods/own-methods.ts';
+import { knownMethods, soundMethods } from './methods/own-methods.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
@@ -31,7 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
     extensionUri,
     log,
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
-    listMethods: async ({ uri }) => [...(await pipeline.methods()), ...ownMethods(uri).map(ownMethodSummary)],
+    listMethods: async ({ uri }) => soundMethods(await knownMethods({ pipeline, log }, uri)),
     runAgain: async (request, { uri, content }) => {
       if (content.kind !== 'open') return;
       const { runAgain } = await import('./analysis/run-again.ts');
@@ -78,7 +78,7 @@ export function activate(context: vscode.ExtensionContext): void {
       const { pickMethod } = await import('./methods/pick-method.ts');
       const resource = image instanceof vscode.Uri ? image : undefined;
       const shown = resource?.path.endsWith('.fovea') ? imageOfTrace(resource) : (resource ?? imageOfTrace());
-      const method = await pickMethod(await pipeline.methods(), ownMethods(resource).map(ownMethodSummary));
+      const method = await pickMethod(await knownMethods({ pipeline, log }, resource));
       if (method) await analysis.analyzeImage(shown === 'unknown' ? undefined : shown, selection, method);
     }),
     vscode.commands.registerCommand('fovea.newTokenMethod', async () => {

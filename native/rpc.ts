@@ -162,7 +162,13 @@ export const reportRequest = new RequestType<ReportRequest, ReportResult, Pipeli
 export const evaluateRequest = new RequestType<EvaluateRequest, EvaluateResult, PipelineError>('fovea/evaluate');
 export const evaluationProgress = new ProgressType<EvaluationProgress>();
 export const answerRequest = new RequestType<AnswerRequest, EvaluationOutcome, PipelineError>('fovea/answer');
+export interface MethodsRequest {
+  /** Absolute paths of the user's own methods, which are described, too. */
+  readonly modules: readonly string[];
+}
+
 export interface MethodSummary {
+  /** The path, of a method of the user's own. */
   readonly name: string;
   readonly title: string;
   /** One sentence for a list. */
@@ -172,6 +178,8 @@ export interface MethodSummary {
   /** By which mean over layers a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
   readonly parameters: readonly ParameterSummary[];
+  /** Of the user's own methods; with a problem where the module is no method as it is now. */
+  readonly own?: { readonly problem?: string };
 }
 
 /** What can be set about a method; what is left out has a default that depends on the model. */
@@ -186,8 +194,8 @@ export interface ParameterSummary {
   readonly meaning: string;
 }
 
-/** The token methods that can be asked for. */
-export const methodsRequest = new RequestType0<readonly MethodSummary[], PipelineError>('fovea/methods');
+/** The token methods that can be asked for, the user's own last. */
+export const methodsRequest = new RequestType<MethodsRequest, readonly MethodSummary[], PipelineError>('fovea/methods');
 export const statusRequest = new RequestType0<PipelineStatus, PipelineError>('fovea/status');
 /** Forgets the loaded model and gives its memory back. */
 export const releaseRequest = new RequestType0<void, PipelineError>('fovea/release');

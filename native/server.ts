@@ -1,6 +1,6 @@
 /** Entry of the pipeline process: answers native/rpc.ts on the IPC channel of whoever forked it. */
 import { rmSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   type CancellationToken,
   createMessageConnection,
@@ -16,7 +16,11 @@ import { FoveaError } from './errors.ts';
 import { answererStarter } from './evaluation/answerers.ts';
 import { evaluate, type EvaluationEnd } from './evaluation/evaluate.ts';
 import { PipelineAnswerer } from './evaluation/pipeline-answerer.ts';
+import type { ModelShape } from './methods/method.ts';
+import { methodSummaries } from './methods/method-summaries.ts';
 import { methods } from './methods/registry.ts';
+import { bundledModelFolder } from './models.ts';
+import { shapeOf } from './planning/known-shapes.ts';
 import { writeReport } from './report/write-report.ts';
 import {
   type AnalyzeRequest,
@@ -67,6 +71,9 @@ function abortOf(token: CancellationToken, message: string): { readonly signal: 
     },
   };
 }
+
+/** Methods are listed before anybody has said for which model; their parameters are the same for all. */
+const bundledShape = async (): Promise<ModelShape> => (await shapeOf(join(bundledModelFolder(), 'config.json'))).shape;
 
 function serve(): void {
   const connection = createMessageConnection(new IPCMessageReader(process), new IPCMessageWriter(process));
@@ -205,15 +212,9 @@ function serve(): void {
   connection.onRequest(evaluateRequest, answering(evaluation));
   connection.onRequest(answerRequest, answering(answer));
   connection.onRequest(trafficRequest, answering(traffic));
-  connection.onRequest(methodsRequest, () =>
-    methods.map(({ name, title, summary, variants, budget, parameters }) => ({
-      name,
-      title,
-      summary,
-      variants,
-      ...(budget && { budget }),
-      parameters: parameters.map(({ default: _, source, ...described }) => described),
-    })),
+  connection.onRequest(
+    methodsRequest,
+    answering(({ modules }) => methodSummaries(modules, bundledShape)),
   );
   connection.onRequest(statusRequest, status);
   connection.onRequest(

@@ -6,6 +6,7 @@ import { trusted } from '../analysis/analysis.ts';
 import { showFailure } from '../analysis/failure-notice.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
 import { background } from '../background.ts';
+import { knownMethods, soundMethods } from '../methods/own-methods.ts';
 import type { EvaluationRequest, PipelineClient } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
 import { durationText, evaluationFolderName } from './evaluation-answers.ts';
@@ -32,7 +33,7 @@ export async function evaluateQuestionSet(services: EvaluationServices, named: u
       void vscode.window.showWarningMessage(message);
       return;
     }
-    const order = await pickOrder(await pipeline.methods(), context.workspaceState);
+    const order = await pickOrder(soundMethods(await knownMethods(services, set)), context.workspaceState);
     if (!order) return;
     const settings = new Settings(set);
     const request: EvaluationRequest = {

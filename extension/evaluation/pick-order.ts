@@ -12,7 +12,7 @@ interface SetItem extends vscode.QuickPickItem {
 }
 
 interface MethodItem extends vscode.QuickPickItem {
-  /** "name" or "name:variant" */
+  /** "name", "name:variant" or a module's path */
   readonly method: string;
 }
 
@@ -73,7 +73,9 @@ export async function pickOrder(
   const last = lastOrder(storage.get(orderKey));
   const chosen = await pickMethods(methods, last.methods);
   if (!chosen) return undefined;
-  const withBudget = methods.some(({ name, budget }) => budget && chosen.some(each => each.split(':')[0] === name));
+  const withBudget = methods.some(
+    ({ name, budget }) => budget && chosen.some(each => each === name || each.startsWith(`${name}:`)),
+  );
   const budgets = withBudget ? await askBudgets(last.budgets) : '';
   if (budgets === undefined) return undefined;
   const limit = await askLimit(last.limit);
@@ -94,8 +96,9 @@ async function pickMethods(
 ): Promise<readonly string[] | undefined> {
   const items: MethodItem[] = methods
     .filter(({ name }) => name !== 'none')
-    .flatMap(({ name, title, summary, variants }) => {
-      const own = { label: title, description: summary, method: name };
+    .flatMap(({ name, title, summary, variants, own: isOwn }) => {
+      const place = isOwn && { detail: vscode.workspace.asRelativePath(name) };
+      const own = { label: title, description: summary, ...place, method: name };
       const others = variants.slice(1).map(variant => ({
         label: `${title} (${variant})`,
         description: vscode.l10n.t('as the publication says, where it differs from the code'),

@@ -7,21 +7,19 @@ interface MethodItem extends vscode.QuickPickItem {
   readonly budget?: MethodSummary['budget'];
 }
 
-/** @param own methods of the user's, whose names are paths */
-export async function pickMethod(
-  methods: readonly MethodSummary[],
-  own: readonly MethodSummary[],
-): Promise<MethodRequest | undefined> {
+export async function pickMethod(methods: readonly MethodSummary[]): Promise<MethodRequest | undefined> {
+  const own = methods.filter(method => method.own);
   const chosen = await vscode.window.showQuickPick<MethodItem | vscode.QuickPickItem>(
     [
       ...(own.length > 0 ? [separator(vscode.l10n.t('your own')), ...own.flatMap(itemsOf)] : []),
       separator(vscode.l10n.t('with Fovea')),
-      ...methods.flatMap(itemsOf),
+      ...methods.filter(method => !method.own).flatMap(itemsOf),
     ],
     {
       title: vscode.l10n.t('Analyze Image with a Method'),
       placeHolder: vscode.l10n.t('Which visual tokens to keep'),
       matchOnDescription: true,
+      matchOnDetail: true,
       ignoreFocusOut: true,
     },
   );
@@ -32,7 +30,13 @@ export async function pickMethod(
   return budget === '' ? chosen.request : { ...chosen.request, budget: Number(budget) };
 }
 
-function itemsOf({ name, title, summary, variants, budget }: MethodSummary): MethodItem[] {
+function itemsOf({ name, title, summary, variants, budget, own }: MethodSummary): MethodItem[] {
+  if (own) {
+    // Running a broken one says with its remedies what is wrong.
+    const [label, detail] = own.problem === undefined ? [title, summary] : [`$(warning) ${title}`, own.problem];
+    const description = vscode.workspace.asRelativePath(name);
+    return [{ label, description, detail, request: { name }, ...(budget && { budget }) }];
+  }
   return variants.map((variant, index) => ({
     label: variants.length > 1 ? `${title}, ${variant}` : title,
     description: index === 0 ? summary : vscode.l10n.t('as the publication says, where it differs from the code'),

@@ -150,12 +150,16 @@ export class PipelineClient {
     }
   }
 
-  /** The token methods that can be asked for. @throws PipelineFailure */
-  async methods(): Promise<readonly MethodSummary[]> {
+  /**
+   * The token methods that can be asked for.
+   * @param modules paths of the user's own methods, which are listed, too
+   * @throws PipelineFailure
+   */
+  async methods(modules: readonly string[]): Promise<readonly MethodSummary[]> {
     this.forgetIdleStop?.();
     try {
       const child = await this.running();
-      const first = await Promise.race([child.methods(), child.ended]);
+      const first = await Promise.race([child.methods(modules), child.ended]);
       if ('stderrTail' in first) throw crashed(first);
       return first;
     } finally {

@@ -117,8 +117,8 @@ export class PipelineProcess {
     }
   }
 
-  methods(): Promise<readonly MethodSummary[]> {
-    return this.connection.sendRequest(methodsRequest);
+  methods(modules: readonly string[]): Promise<readonly MethodSummary[]> {
+    return this.connection.sendRequest(methodsRequest, { modules });
   }
 
   status(): Promise<PipelineStatus> {

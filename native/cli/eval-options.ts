@@ -3,6 +3,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ParameterValue } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
+import { parseMethod } from '../evaluation/conditions.ts';
 import { bundledModelFolder } from '../models.ts';
 import { devices, type EvaluateRequest } from '../rpc.ts';
 
@@ -90,10 +91,10 @@ function parametersOf(
   settings: readonly string[],
   methods: readonly string[],
 ): Record<string, Record<string, ParameterValue>> {
-  const names = [...new Set(methods.map(method => method.split(/[:[]/)[0]!))];
+  const names = [...new Set(methods.map(method => parseMethod(method)?.name ?? method))];
   const parameters: Record<string, Record<string, ParameterValue>> = {};
   for (const setting of settings) {
-    const match = /^(?:([^.=]+)\.)?([^.=]+)=(.*)$/.exec(setting);
+    const match = /^(?:([^=]+)\.)?([^.=]+)=(.*)$/.exec(setting);
     if (!match) throw usage(`"${setting}" sets nothing.`, 'Write --set METHOD.KEY=VALUE.');
     const [, named, key, value] = match;
     const method = named ?? (names.length === 1 ? names[0] : undefined);

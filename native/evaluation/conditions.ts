@@ -1,19 +1,22 @@
 /** Which methods run at which budgets, from what was asked for. */
+import { basename } from 'node:path';
 import { type EvaluationCondition, unprunedId } from '../../trace/evaluation/evaluation.ts';
 import type { ParameterValue } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
 
 /** What conditions need to know of a method; the registry's methods have it. */
 export interface EvaluableMethod {
+  /** As it is asked for; of a module of the user's, its path as it was written. */
   readonly name: string;
   readonly title: string;
   readonly variants: readonly ('code' | 'paper')[];
   /** How a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
+  readonly module?: { readonly path: string; readonly digest: string };
 }
 
 export interface ConditionOrder {
-  /** "name", "name:variant", and either with parameters of its own: "name[key=value key=value]". */
+  /** "name", "name:variant" or a module's path, and any with parameters of its own: "name[key=value key=value]". */
   readonly methods: readonly string[];
   /** Visual tokens. None: each method runs once with its own parameters. */
   readonly budgets: readonly number[];
@@ -66,23 +69,32 @@ function conditionsOf(
   const title = method.variants.length > 1 && variant !== undefined ? `${method.title} (${variant})` : method.title;
   const own = { ...parameters[method.name], ...parsed.parameters };
   const base = {
-    method: method.name,
+    method: method.module?.path ?? method.name,
     title: Object.keys(own).length === 0 ? title : `${title}, ${parameterText(own)}`,
     ...(chosen !== undefined && { variant: chosen }),
     parameters: own,
   };
-  const name = asked === undefined ? method.name : `${method.name}:${asked}`;
+  const shortName = method.module ? moduleName(method.module) : method.name;
+  const name = asked === undefined ? shortName : `${shortName}:${asked}`;
   const label = Object.keys(own).length === 0 ? name : `${name}[${parameterText(own)}]`;
   if (budgets === undefined || method.budget === undefined) return [{ id: label, ...base }];
   const counted = method.budget;
   return budgets.map(budget => ({ id: `${label}@${budget}`, ...base, budget, counted }));
 }
 
+/** Answers of a module are those of its content: edited, it is another condition, and nothing old is taken for it. */
+function moduleName({ path, digest }: NonNullable<EvaluableMethod['module']>): string {
+  return `${basename(path)}#${digest.slice(0, 8)}`;
+}
+
+/** What stands for a module at the start of a condition's id. */
+export const moduleMark = /^[^[]*#[0-9a-f]{8}/;
+
 /** @returns undefined for what is not written like a method */
-function parseMethod(
+export function parseMethod(
   text: string,
 ): { name: string; variant: string | undefined; parameters: Readonly<Record<string, string>> } | undefined {
-  const match = /^([^:[\]]+)(?::([^:[\]]+))?(?:\[(.*)\])?$/.exec(text);
+  const match = /^((?:[a-z]:(?=[\\/]))?[^:[\]]+)(?::([^:[\]]+))?(?:\[(.*)\])?$/i.exec(text);
   if (!match) return undefined;
   const [, name, variant, settings = ''] = match;
   const pairs = settings.split(/\s+/).filter(pair => pair !== '');

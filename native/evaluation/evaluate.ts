@@ -7,11 +7,15 @@ import { writeEvaluationFile } from '../../trace/file.ts';
 import { openModelFiles } from '../analysis/loaded-model.ts';
 import { visualTokenCount } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
+import type { ModelShape } from '../methods/method.ts';
+import { modelShape } from '../methods/model-shape.ts';
+import { describeModule } from '../methods/own/describe-module.ts';
+import { isModulePath } from '../methods/own/own-method.ts';
 import { renderCsv } from '../report/formats/csv-report.ts';
 import type { EvaluateRequest, EvaluateResult, EvaluationProgress } from '../rpc.ts';
 import { version } from '../version.ts';
 import type { Answerer } from './answerer.ts';
-import { type EvaluableMethod, planConditions } from './conditions.ts';
+import { type EvaluableMethod, parseMethod, planConditions } from './conditions.ts';
 import { assembleEvaluation, type EvaluationParts, threadsOfJob } from './assemble.ts';
 import { matchingRule } from './match-answer.ts';
 import { cannotWriteEvaluation } from './output-error.ts';
@@ -44,7 +48,8 @@ export async function evaluate(request: EvaluateRequest, options: EvaluationOpti
   const set = await readQuestionSet(request.setPath);
   const { checkpoint, fingerprint } = await openModelFiles(resolve(request.modelFolder));
   const visualTokens = visualTokenCount(checkpoint.config);
-  const conditions = planConditions(request, options.methods, visualTokens);
+  const own = await ownMethods(request.methods, modelShape(checkpoint.config));
+  const conditions = planConditions(request, [...options.methods, ...own], visualTokens);
   const questions = set.questions.slice(0, request.limit);
   const folder = resolve(request.outFolder);
   const opened = await openResults(
@@ -93,6 +98,13 @@ export async function evaluate(request: EvaluateRequest, options: EvaluationOpti
     await opened.file.close();
     await Promise.all(answerers.map(answerer => answerer.close()));
   }
+}
+
+/** Modules among the methods. @throws FoveaError `usage` or `method-failed` */
+async function ownMethods(asked: readonly string[], shape: ModelShape): Promise<readonly EvaluableMethod[]> {
+  const names = [...new Set(asked.map(text => parseMethod(text)?.name ?? ''))].filter(isModulePath);
+  const described = await Promise.all(names.map(name => describeModule(name, shape)));
+  return described.map(({ method, module }, index) => ({ ...method, name: names[index]!, module }));
 }
 
 async function writeEvaluation(

@@ -201,3 +201,22 @@ test('impossible orders are refused before anything is written', async () => {
   await assert.rejects(session({ methods: ['other'] }), /no method "other"/);
   await assert.rejects(readdir(join(folder, 'out')), /ENOENT/);
 });
+
+test('a module of the user’s is asked like any method, and anew when it has been edited', async () => {
+  const file = join(folder, 'mine.mjs');
+  const write = (more: string): Promise<void> =>
+    writeFile(file, `export default { name: 'mine', title: 'Mine', ${more} start: () => ({}) };`);
+  await write("budget: 'entering',");
+  const order = { methods: [`${file}[count=2]`], budgets: [64] };
+  const { end, recorder } = await session(order);
+  const [, first] = end.evaluation.metadata.conditions;
+  assert.match(first!.id, /^mine\.mjs#[0-9a-f]{8}\[count=2\]@64$/);
+  assert.deepEqual([first!.method, first!.title, first!.budget], [file, 'Mine, count=2', 64]);
+  assert.deepEqual(recorder.asked.slice(0, 2), ['0 none@all', `0 ${file}@64`]);
+  await write('');
+  const again = await session(order);
+  assert.deepEqual(
+    again.recorder.asked,
+    ['0', '1', '2'].map(question => `${question} ${file}@all`),
+  );
+});

@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import type * as own from '../../media/own-methods/fovea-method.d.ts';
 import { Pipeline } from '../../native/analysis/pipeline.ts';
 import type * as method from '../../native/methods/method.ts';
+import { methodSummaries } from '../../native/methods/method-summaries.ts';
 import { loadOwnMethod } from '../../native/methods/own/own-method.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import { knownShapes } from '../../native/planning/known-shapes.ts';
@@ -144,4 +145,27 @@ test('what is no method is told so before anything runs', async () => {
   await assert.rejects(loadOwnMethod(path.join(folder, 'broken.mjs'), shape), { code: 'method-failed' });
   await writeFile(path.join(folder, 'unnamed.mjs'), 'export default { start() {} };');
   await assert.rejects(loadOwnMethod(path.join(folder, 'unnamed.mjs'), shape), { message: /has no name/ });
+});
+
+test('modules are listed by their path with what they say of themselves, a broken one with its problem', async () => {
+  const good = await moduleOf(
+    'listed',
+    'return {};',
+    `title: 'Listed', budget: 'leaving', parameters: [{ name: 'count', kind: 'integer', least: 2, default: 3 }],`,
+  );
+  const bad = path.join(folder, 'bad.mjs');
+  await writeFile(bad, 'export default { name: "bad" };');
+  const listed = await methodSummaries([good, bad], () => Promise.resolve(knownShapes['llava-1.5-7b']!.shape));
+  const [first, second] = listed.filter(each => each.own);
+  assert.equal(listed[0]!.name, 'none');
+  assert.deepEqual(first, {
+    name: good,
+    title: 'Listed',
+    summary: '',
+    variants: ['code'],
+    budget: 'leaving',
+    parameters: [{ name: 'count', title: 'count', kind: 'integer', meaning: '', least: 2 }],
+    own: {},
+  });
+  assert.deepEqual([second!.name, second!.own], [bad, { problem: 'bad.mjs has no function start().' }]);
 });

@@ -13,7 +13,8 @@ async function load(): Promise<Functions> {
   const module = (await import(pathToFileURL(path).href)) as Functions;
   const exported = module['default'] ?? module['method'];
   // A CommonJS module's exports are the default of its namespace.
-  const inner = isRecord(exported) && !('start' in exported) ? (exported['default'] ?? exported['method']) : exported;
+  const wraps = isRecord(exported) && !('start' in exported);
+  const inner = wraps ? (exported['default'] ?? exported['method'] ?? exported) : exported;
   if (!isRecord(inner))
     throw new Error('The module has no default export that is a method: an object with a name and start().');
   return inner;

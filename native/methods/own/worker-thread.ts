@@ -76,7 +76,10 @@ export class WorkerThread {
     this.pending.delete(answer.id);
     clearTimeout(pending.timer);
     if ('result' in answer) pending.resolve(answer.result);
-    else pending.reject(this.failure(pending.call, `threw: ${answer.message}${placeIn(answer.stack, this.path)}`));
+    else
+      pending.reject(
+        this.failure(pending.call, `threw: ${answer.message.replace(/\.$/, '')}${placeIn(answer.stack, this.path)}`),
+      );
   }
 
   private failAll(problem: string): void {

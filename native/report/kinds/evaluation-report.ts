@@ -2,6 +2,8 @@
 import type { Evaluation, EvaluationMetadata } from '../../../trace/evaluation/evaluation.ts';
 import { type EvaluationSummary, summarizeEvaluation } from '../../../trace/evaluation/summary.ts';
 import { openEvaluationFile } from '../../../trace/file.ts';
+import { moduleMark } from '../../evaluation/conditions.ts';
+import { isModulePath } from '../../methods/own/own-method.ts';
 import { summaryLines } from '../../evaluation/summary-files.ts';
 import { type Fact, type Figure, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
@@ -146,8 +148,10 @@ function facts({
 }
 
 function evalLine(path: string, conditions: EvaluationMetadata['conditions'], questions: number): string {
-  const label = ({ id, budget }: EvaluationMetadata['conditions'][number]): string =>
-    budget === undefined ? id : id.replace(new RegExp(`@${budget}$`), '');
+  const label = ({ id, method, budget }: EvaluationMetadata['conditions'][number]): string => {
+    const text = budget === undefined ? id : id.replace(new RegExp(`@${budget}$`), '');
+    return isModulePath(method) ? text.replace(moduleMark, method) : text;
+  };
   const methods = [...new Set(conditions.filter(({ method }) => method !== 'none').map(label))];
   const budgets = [...new Set(conditions.flatMap(({ budget }) => budget ?? []))];
   const words = ['fovea', 'eval', path, '--methods', methods.join(',')];
