@@ -72,7 +72,13 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.analyzeImage', (image, selection) =>
       analysis.analyzeImage(image, selection),
     ),
-    new LiveMethod({ pipeline, bundledModel, log, openTrace, openRuns: () => editors.openRuns() }),
+    new LiveMethod({
+      pipeline,
+      bundledModel,
+      log,
+      openTrace: (trace, other) => editors.openBesideText(trace, other),
+      openRuns: () => editors.openRuns(),
+    }),
     vscode.commands.registerCommand('fovea.analyzeWithMethod', async (image: unknown, selection: unknown) => {
       if (!trusted()) return;
       const { pickMethod } = await import('./methods/pick-method.ts');

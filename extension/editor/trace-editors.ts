@@ -27,9 +27,10 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     return [...this.panels].find(({ active }) => active);
   }
 
-  /** The runs that panels show, that of the active panel first. */
+  /** The runs that panels show: that of the active panel first, then those that can be seen, then the latest opened. */
   openRuns(): { readonly trace: vscode.Uri; readonly metadata: RunMetadata }[] {
-    const shown = [...this.panels].sort((a, b) => Number(b.active) - Number(a.active));
+    const nearness = ({ active, visible }: TracePanel): number => Number(active) + Number(visible);
+    const shown = [...this.panels].reverse().sort((a, b) => nearness(b) - nearness(a));
     return shown.flatMap(({ document: { uri, content } }) =>
       content.kind === 'open' ? [{ trace: uri, metadata: content.reader.metadata }] : [],
     );
@@ -64,6 +65,22 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
 
   async open(trace: vscode.Uri): Promise<void> {
     await vscode.commands.executeCommand('vscode.openWith', trace, traceViewType, { preview: false });
+  }
+
+  /**
+   * Shows a run in the place of another, or of itself, and beside the text that is edited if that covers it. The text
+   * keeps the focus.
+   */
+  async openBesideText(trace: vscode.Uri, other: vscode.Uri): Promise<void> {
+    const own = this.panelOf(trace);
+    if (own?.visible) return;
+    const column = (own ?? this.panelOf(other))?.viewColumn;
+    const covered = column === undefined || column === vscode.window.activeTextEditor?.viewColumn;
+    await vscode.commands.executeCommand('vscode.openWith', trace, traceViewType, {
+      preview: false,
+      preserveFocus: true,
+      viewColumn: covered ? vscode.ViewColumn.Beside : column,
+    });
   }
 
   /** Opens the panel of a run with others next to it. */

@@ -79,6 +79,14 @@ export class TracePanel {
     return this.panel.active;
   }
 
+  get visible(): boolean {
+    return this.panel.visible;
+  }
+
+  get viewColumn(): vscode.ViewColumn | undefined {
+    return this.panel.viewColumn;
+  }
+
   /** Makes the panel show a layer and, when given, a head, 0-based. */
   async show(layer: number, head?: number): Promise<void> {
     await this.post({ type: 'show', layer, ...(head === undefined ? {} : { head }) });

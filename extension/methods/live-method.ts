@@ -12,9 +12,10 @@ export interface LiveMethodServices {
   readonly pipeline: PipelineClient;
   readonly bundledModel: vscode.Uri;
   readonly log: vscode.LogOutputChannel;
-  /** All runs that are open in panels, the active one first. */
+  /** All runs that are open in panels, the one to run again first. */
   readonly openRuns: () => readonly { readonly trace: vscode.Uri; readonly metadata: RunMetadata }[];
-  readonly openTrace: (trace: vscode.Uri) => Promise<void>;
+  /** Opens the run where the other one, which it follows, can be seen beside the text. */
+  readonly openTrace: (trace: vscode.Uri, other: vscode.Uri) => Promise<void>;
 }
 
 /** The run that was made first is kept; the one beside it is written anew with every save. */
@@ -52,7 +53,8 @@ export class LiveMethod implements vscode.Disposable {
           control.signal,
         ),
       );
-      if (outcome.kind === 'finished') await this.services.openTrace(vscode.Uri.file(outcome.result.tracePath));
+      if (outcome.kind === 'finished')
+        await this.services.openTrace(vscode.Uri.file(outcome.result.tracePath), open.trace);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.services.log.error(message);

@@ -24,23 +24,37 @@ after(async () => {
   await fixture[Symbol.asyncDispose]();
 });
 
-async function analyzeWith(method: RegExp, budget?: string): Promise<void> {
+async function analyzeWith(method: RegExp): Promise<void> {
   const { workbench } = fixture;
   const { page } = workbench;
   await workbench.command('Fovea: Analyze Image with a Method…');
   await page.locator('.quick-input-title', { hasText: 'Analyze Image with a Method' }).waitFor();
   await workbench.pick(method);
-  if (budget !== undefined) {
-    await page.locator('.quick-input-title', { hasText: 'Budget' }).waitFor();
-    await workbench.answerQuickInput(budget);
-  }
+}
+
+/** Chooses another method in the panel, at 64 tokens, and waits for its run. */
+async function runAgainWith(method: string): Promise<void> {
+  const { workbench } = fixture;
+  const before = panel;
+  await panel.get('run-method').scrollIntoViewIfNeeded();
+  await panel.get('run-method').focus();
+  const option = panel.get('run-method').locator('vscode-option', { hasText: method }).first();
+  await option.waitFor({ state: 'attached' });
+  await panel.get('run-method').click();
+  await option.click();
+  await panel.get('run-budget').locator('input').fill('64');
+  await panel.get('run-again').click();
+  panel = await before.next(120_000);
+  await idle(workbench);
+  await panel.get('view-pruning').click();
+  await panel.get('pruning-view').waitFor();
 }
 
 /** Kept, merged, dropped … at the stage that is shown, by their names. */
 async function counts(shown: Panel): Promise<Record<string, number>> {
   const entries = await shown.get('fate-legend').locator('.fate-entry').allInnerTexts();
   return Object.fromEntries(
-    entries.map(text => [text.replace(/[\d\s]+/g, ' ').trim(), Number(text.replace(/\D/g, ''))]),
+    entries.map(text => [text.replace(/[\d\s]+/g, ' ').trim(), Number(text.replace(/\D/g, ''))] as const),
   );
 }
 
@@ -48,7 +62,7 @@ async function counts(shown: Panel): Promise<Record<string, number>> {
 async function edit(from: string, to: string): Promise<void> {
   const { workbench } = fixture;
   const { page } = workbench;
-  await workbench.openFile(moduleName);
+  await workbench.tab(moduleName).click();
   const text = fs.readFileSync(module, 'utf8');
   assert.ok(text.includes(from), from);
   // Typing into the editor would complete brackets; pasting the whole text does not.
@@ -87,13 +101,14 @@ test('Analyze Image with a Method… lists it by its title; the Pruning tab show
   await panel.get('pruning-view').waitFor();
   await panel.get('stage-name').filter({ hasText: 'Keep the most attended' }).waitFor();
   const shown = await counts(panel);
-  assert.deepEqual([shown['kept'], shown['dropped']], [128, 448]);
+  assert.deepEqual([shown['kept, single'], shown['dropped so far']], [128, 448]);
   await workbench.screenshot('own-method');
 });
 
 test('the panel’s list names it with its parameters, and Run Again runs the module with one changed', async () => {
   const { workbench } = fixture;
   const tokens = panel.get('parameter-tokens').locator('input');
+  await panel.get('show-parameters').click();
   await tokens.fill('100');
   await panel.frame.locator('vscode-option', { hasText: 'FastV' }).first().waitFor({ state: 'attached' });
   const before = panel;
@@ -102,7 +117,7 @@ test('the panel’s list names it with its parameters, and Run Again runs the mo
   await idle(workbench);
   await panel.get('view-pruning').click();
   await panel.get('stage-name').filter({ hasText: 'Keep the most attended' }).waitFor();
-  assert.equal((await counts(panel))['kept'], 100);
+  assert.equal((await counts(panel))['kept, single'], 100);
 });
 
 test('a save runs the open analysis again, and the map changes', async () => {
@@ -114,7 +129,7 @@ test('a save runs the open analysis again, and the map changes', async () => {
   await panel.get('view-pruning').click();
   await panel.get('stage-name').filter({ hasText: 'Keep the most attended' }).waitFor();
   const shown = await counts(panel);
-  assert.deepEqual([shown['kept'], shown['dropped']], [40, 536]);
+  assert.deepEqual([shown['kept, single'], shown['dropped so far']], [40, 536]);
   assert.equal(fixture.runFiles().filter(name => name.endsWith('-live.fovea')).length, 1);
   await workbench.screenshot('own-method-live');
 });
@@ -132,6 +147,24 @@ test('a method that throws is named with file and function; the pipeline lives, 
   await workbench.retry('see the mended run', 60_000, async () => {
     panel = await Panel.visible(workbench);
     await panel.get('view-pruning').click({ timeout: 2000 });
-    assert.equal((await counts(panel))['kept'], 60);
+    assert.equal((await counts(panel))['kept, single'], 60);
   });
+});
+
+test('MustDrop and then FastV run from the panel, and are compared', async () => {
+  const { workbench } = fixture;
+  await runAgainWith('MustDrop');
+  await runAgainWith('FastV');
+  await workbench.notification('Both runs on').getByRole('button', { name: 'Compare' }).click();
+  await panel.get('compare-view').waitFor();
+  for (const [place, method] of [
+    ['a', 'FastV'],
+    ['b', 'MustDrop'],
+  ])
+    await panel
+      .get(`compare-overlay-${place!}`)
+      .and(panel.frame.locator(`[aria-label*="${method!}"]`))
+      .waitFor();
+  assert.match(await panel.get('compare-caption-difference').innerText(), /only A\s*[1-9].*only B\s*[1-9]/s);
+  await workbench.screenshot('mustdrop-fastv');
 });
