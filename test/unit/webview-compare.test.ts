@@ -9,8 +9,9 @@ import { costRows, layerCounts, meanProbability, runMacs, visualCacheBytes } fro
 import { cautions, differingParameters, patchRefusal } from '../../webview/compare/differences.ts';
 import { differenceOf, steps } from '../../webview/compare/pair-scene.ts';
 import { runNames } from '../../webview/compare/run-names.ts';
-import { patchWords, tokenState } from '../../webview/compare/token-state.ts';
+import { patchWords } from '../../webview/compare/patch-words.ts';
 import { samePlace } from '../../webview/image/geometry.ts';
+import { patchesCovered, RunFates } from '../../webview/pruning/run-fates.ts';
 import type { ToHost } from '../../webview/messages.ts';
 import { smallRun } from '../fixtures/small-run.ts';
 
@@ -72,22 +73,6 @@ test('a stage is seen by the layers after it, and by decode', () => {
   assert.deepEqual([...keptOf([0, -1, 2])], [1, 0, 1]);
 });
 
-test('tokens, merged ones, rescued and gone patches are told of the original patches', () => {
-  const fates = [
-    ...[fate('merged'), fate('merged'), fate('dropped'), fate('kept'), fate('kept')],
-    ...[fate('kept'), fate('kept'), fate('absent'), fate('dropped'), fate('rescued')],
-  ];
-  const first = tokenState(5, 0, fates, [0, 0, -1, 1, 2]);
-  assert.deepEqual(first.counts, { tokens: 3, merged: 1, covered: 4, dropped: 1, rescued: 0 });
-  assert.deepEqual([...first.members], [2, 2, 0, 1, 1]);
-  const second = tokenState(5, 1, fates, [0, 0, -1, -1, 1]);
-  assert.deepEqual([...second.droppedAt], [-1, -1, 0, 1, -1]);
-  assert.deepEqual([...second.rescued], [0, 0, 0, 0, 1]);
-  assert.deepEqual(second.counts, { tokens: 2, merged: 1, covered: 3, dropped: 2, rescued: 1 });
-  const before = tokenState(5, -1, null, null);
-  assert.deepEqual(before.counts, { tokens: 5, merged: 0, covered: 5, dropped: 0, rescued: 0 });
-});
-
 test('the words about a patch name the stage that dropped it, and its score against the cut-off', () => {
   const score = {
     name: 'share',
@@ -96,18 +81,18 @@ test('the words about a patch name the stage that dropped it, and its score agai
     cutoff: { value: 0.5, above: 'stays', inclusive: true, rule: 'threshold' },
   } as const;
   const stages = [stage({ tower: 'decoder', layer: 2 }, { scores: [score] })];
-  const state = tokenState(3, 0, [fate('dropped'), fate('kept'), fate('kept')], [-1, 0, 0]);
-  const scores = [0.25, 0.75, NaN];
-  assert.equal(
-    patchWords(stages, state, 0, scores),
-    'dropped by Filter after D2 · share of attention 0.25, under 0.50',
-  );
-  assert.equal(
-    patchWords(stages, state, 1, scores),
-    'kept, in a token of 2 patches · share of attention 0.75, over 0.50',
-  );
-  assert.equal(patchWords(stages, state, 2, scores), 'kept, in a token of 2 patches');
-  assert.equal(patchWords([], tokenState(1, -1, null, null), 0, null), 'kept, a token of its own');
+  const fates = new RunFates({ stages }, 4, {
+    fate: Uint8Array.from([fate('dropped'), fate('kept'), fate('kept'), fate('merged')]),
+    token: Int32Array.from([-1, 0, 0, 0]),
+    scores: Float32Array.from([0.25, 0.75, NaN, 0.5]),
+  });
+  const words = (patch: number, at = 0): string => patchWords(fates, fates.state(at), patch, []);
+  assert.equal(words(0), 'dropped, output of D2 · share of attention 0.25, under 0.50');
+  assert.equal(words(1), 'kept, output of D2, in a token of 3 patches · share of attention 0.75, over 0.50');
+  assert.equal(words(2), 'kept, output of D2, in a token of 3 patches');
+  assert.equal(words(3), 'merged, 3 patches, output of D2 · share of attention 0.50, over 0.50');
+  assert.equal(words(0, -1), 'kept');
+  assert.equal(patchesCovered(fates.state(0)), 3);
 });
 
 const run = (more: Partial<RunMetadata> = {}): RunMetadata => ({ ...smallRun, ...more });

@@ -4,11 +4,12 @@ import { aggregate, type PatchMap, type RowMaps } from '../attention/aggregate.t
 import { AttentionPages } from '../attention/pages.ts';
 import { shownRow } from '../attention/rows.ts';
 import { imageGeometry, type ImageGeometry } from '../image/geometry.ts';
+import { FateSource } from '../pruning/fate-source.ts';
+import { RunFates, type FateState } from '../pruning/run-fates.ts';
 import type { HeadChoice, LayerChoice } from '../selection.ts';
 import { loadPicture } from '../source/load-picture.ts';
 import { PageCache } from '../source/page-cache.ts';
 import type { TraceSource } from '../source/trace-source.ts';
-import { scoreRows, tokenState, type TokenState } from './token-state.ts';
 
 /** Each compared run decodes at most this much; the panel's own run has its own pages. */
 const pageBytes = 32 * 2 ** 20;
@@ -21,7 +22,8 @@ export class ComparedRun {
   pictureProblem: string | undefined;
   private readonly cache: PageCache;
   private readonly pages: AttentionPages;
-  private readonly states = new Map<number, TokenState>();
+  private readonly fateSource: FateSource;
+  private untouched: RunFates | undefined;
   private geometryOf: { side: number; geometry: ImageGeometry } | undefined;
   private pictureAsked = false;
 
@@ -33,6 +35,7 @@ export class ComparedRun {
   ) {
     this.metadata = source.metadata;
     this.cache = pages?.cache ?? new PageCache(source, pageBytes);
+    this.fateSource = new FateSource(source);
     this.pages = pages ?? new AttentionPages(this.cache, source.metadata, source.tensors);
   }
 
@@ -80,23 +83,19 @@ export class ComparedRun {
   }
 
   /** @returns a promise when something has to be read first; null where the trace does not tell */
-  state(moment: Moment): TokenState | Promise<unknown> | null {
+  fates(): RunFates | Promise<unknown> | null {
     if (this.unrecorded) return null;
-    const stage = lastStageBy(this.metadata.reduction?.stages ?? [], moment);
-    const known = this.states.get(stage);
-    if (known) return known;
-    if (stage < 0) return this.keep(stage, tokenState(this.patches, stage, null, null));
-    const fates = this.cache.read('fates.fate', []);
-    const tokens = this.cache.read('fates.token', [[stage, stage + 1]]);
-    if (fates instanceof Promise || tokens instanceof Promise) return Promise.all([fates, tokens]);
-    return this.keep(stage, tokenState(this.patches, stage, fates, tokens));
+    // A run that no stage acted on holds no fates.
+    if (!this.source.tensors['fates.fate'])
+      return (this.untouched ??= new RunFates({ stages: [] }, this.patches, { fate: new Uint8Array() }));
+    return this.fateSource.read() ?? this.fateSource.fates;
   }
 
-  /** [scores of the stage, patches]; null when it has none */
-  scores(stage: number): Float32Array | Promise<unknown> | null {
-    if (stage < 0 || !this.source.tensors['fates.scores']) return null;
-    const [first, end] = scoreRows(this.metadata.reduction?.stages ?? [], stage);
-    return first === end ? null : this.cache.read('fates.scores', [[first, end]]);
+  /** @returns as `fates` */
+  state(moment: Moment): FateState | Promise<unknown> | null {
+    const fates = this.fates();
+    if (!fates || fates instanceof Promise) return fates;
+    return fates.state(lastStageBy(fates.stages, moment));
   }
 
   /** Attention of the row that predicts a token; null where there is no such row or it came before the image. */
@@ -146,11 +145,6 @@ export class ComparedRun {
 
   private headOf(head: HeadChoice): HeadChoice {
     return typeof head === 'number' && head >= this.metadata.model.decoder.heads ? 'mean' : head;
-  }
-
-  private keep(stage: number, state: TokenState): TokenState {
-    this.states.set(stage, state);
-    return state;
   }
 }
 

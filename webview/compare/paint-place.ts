@@ -1,8 +1,10 @@
 /** Canvas painting of the three images of a comparison. */
 import type { Theme } from '../colour/theme.ts';
 import type { ImageGeometry } from '../image/geometry.ts';
+import { drawDropped, drawGroups, drawRescued, placeOf } from '../pruning/fate-drawing.ts';
+import type { FateState, RunFates } from '../pruning/run-fates.ts';
+import { dropOrder } from '../pruning/stages.ts';
 import type { Zoom } from '../selection.ts';
-import type { TokenState } from './token-state.ts';
 
 export type HatchDirection = 1 | -1;
 
@@ -13,8 +15,6 @@ export interface Ground {
   readonly theme: Theme;
 }
 
-/** Distance of the hatch lines by the order of the stages that drop: denser is later. */
-const pitches = [18, 9, 6, 4.5];
 /** Differences under this share of the scale get no sign: there is little to see. */
 export const signShare = 0.1;
 
@@ -36,40 +36,11 @@ export function paintPicture(
 }
 
 /** Kept patches as they are, merged ones in an outline around their group, dropped ones behind scrim and hatch. */
-export function paintFates(ground: Ground, state: TokenState): void {
-  const { context, theme } = ground;
-  const droppers = [...new Set(state.droppedAt)].filter(stage => stage >= 0).sort((a, b) => a - b);
-  const orders = droppers.length > 0 ? droppers : [-1];
-  orders.forEach((stage, order) => {
-    const gone = patchesWhere(
-      state,
-      patch => !state.kept[patch] && Math.max(state.droppedAt[patch]!, orders[0]!) === stage,
-    );
-    hatchCells(ground, gone, {
-      fill: theme.colour('--fovea-scrim'),
-      line: theme.colour('--fovea-dropped'),
-      pitch: pitches[Math.min(order, pitches.length - 1)]!,
-      width: 1,
-      direction: 1,
-    });
-  });
-  context.strokeStyle = theme.colour('--fovea-merged');
-  context.lineWidth = 1.5;
-  outline(ground, patch => (state.kept[patch] && state.members[patch]! > 1 ? state.token[patch]! : -1), 1.5);
-  context.save();
-  context.setLineDash([4, 3]);
-  for (const patch of patchesWhere(state, one => state.rescued[one] === 1)) {
-    const [x, y, size] = cell(ground, patch);
-    for (const [colour, width] of [
-      [theme.colour('--fovea-lock-halo'), 4],
-      [theme.colour('--fovea-rescued'), 2],
-    ] as const) {
-      context.strokeStyle = colour;
-      context.lineWidth = width;
-      context.strokeRect(x + 1.5, y + 1.5, size - 3, size - 3);
-    }
-  }
-  context.restore();
+export function paintFates({ context, geometry, zoom, theme }: Ground, fates: RunFates, state: FateState): void {
+  const place = placeOf(geometry, zoom);
+  drawDropped(context, state, dropOrder(fates), place, theme);
+  drawGroups(context, fates, state, place, theme);
+  drawRescued(context, state, place, theme);
 }
 
 /** Patches of both in colour, of one hatched and framed in its colour, of none dark. */
@@ -148,36 +119,6 @@ function hatchCells(ground: Ground, patches: readonly number[], hatch: Hatch): v
   context.restore();
 }
 
-/** Lines where neighbours belong to different groups; −1 is no group. */
-function outline(ground: Ground, groupOf: (patch: number) => number, inset: number): void {
-  const { context, geometry } = ground;
-  const { columns, rows } = geometry;
-  const groupAt = (row: number, column: number): number =>
-    row < 0 || column < 0 || row >= rows || column >= columns ? -1 : groupOf(row * columns + column);
-  context.beginPath();
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) {
-      const group = groupAt(row, column);
-      if (group < 0) continue;
-      const [x, y, size] = cell(ground, row * columns + column);
-      const [left, top, right, bottom] = [x + inset, y + inset, x + size - inset, y + size - inset];
-      const other = (down: number, across: number): boolean => groupAt(row + down, column + across) !== group;
-      const [above, below, before, after] = [other(-1, 0), other(1, 0), other(0, -1), other(0, 1)];
-      const [from, to] = [before ? left : x, after ? right : x + size];
-      const [start, end] = [above ? top : y, below ? bottom : y + size];
-      if (above) line(context, from, top, to, top);
-      if (below) line(context, from, bottom, to, bottom);
-      if (before) line(context, left, start, left, end);
-      if (after) line(context, right, start, right, end);
-    }
-  context.stroke();
-}
-
-function line(context: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number): void {
-  context.moveTo(x1, y1);
-  context.lineTo(x2, y2);
-}
-
 function cells(ground: Ground, patches: readonly number[]): void {
   ground.context.beginPath();
   for (const patch of patches) {
@@ -189,8 +130,4 @@ function cells(ground: Ground, patches: readonly number[]): void {
 function cell({ geometry, zoom }: Ground, patch: number): readonly [x: number, y: number, size: number] {
   const size = geometry.patch * zoom.k;
   return [zoom.x + (patch % geometry.columns) * size, zoom.y + Math.floor(patch / geometry.columns) * size, size];
-}
-
-function patchesWhere({ kept }: TokenState, test: (patch: number) => boolean): number[] {
-  return Array.from(kept.keys()).filter(test);
 }

@@ -3,12 +3,12 @@ import { alignTokens, type AlignedPair } from '../../trace/token-diff.ts';
 import type { PatchMap } from '../attention/aggregate.ts';
 import { summarise } from '../attention/aggregate.ts';
 import type { ImageGeometry } from '../image/geometry.ts';
+import type { FateState, RunFates } from '../pruning/run-fates.ts';
 import type { Scene } from '../scene.ts';
 import { layerWords, headWords } from '../scene-builder.ts';
 import type { CompareChoice } from './comparison.ts';
 import type { ComparedRun } from './compared-run.ts';
 import { patchRefusal } from './differences.ts';
-import type { TokenState } from './token-state.ts';
 
 export type Letter = 'A' | 'B';
 
@@ -20,17 +20,16 @@ export interface Side {
   /** The token that the chosen place of the answers stands for; undefined where this answer has none. */
   readonly token: number | undefined;
   /** null where the trace does not tell, or while it is read */
-  readonly state: TokenState | null;
+  readonly fates: RunFates | null;
+  readonly state: FateState | null;
   readonly map: PatchMap | null;
-  /** Scores of the stage that decided about the patch in focus. */
-  readonly scores: Float32Array | null;
 }
 
 /** What of A and B differs at one layer. */
 export interface LayerDifference {
   /** Patches that only one still has. */
   readonly kept: KeptCounts | null;
-  readonly states: readonly [TokenState, TokenState] | null;
+  readonly states: readonly [FateState, FateState] | null;
   /** [patches], |A − B|, probability */
   readonly attention: PatchMap | null;
 }
@@ -111,20 +110,16 @@ export function buildPair(setting: PairSetting, missing: Promise<unknown>[]): Pa
       : token === undefined
         ? null
         : here(run.attention(token, focus.layers, focus.head));
-    const patch = focus.patch === null || refusal !== undefined ? null : focus.patch;
-    const deciding =
-      state && patch !== null ? (state.droppedAt[patch]! >= 0 ? state.droppedAt[patch]! : state.stage) : -1;
     const name = names[runs.indexOf(run)] ?? run.name;
-    const scores = here(run.scores(deciding));
     return {
       letter,
       run,
       name,
       geometry: run.geometry(side),
       token,
+      fates: here(run.fates()),
       state,
       map: shown === 'attention' ? map : null,
-      scores,
     };
   };
   const a = sideOf('A', first, aligned?.first);

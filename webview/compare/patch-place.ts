@@ -150,7 +150,7 @@ export class PatchPlace {
     if (scene.shown === 'tokens') {
       if (shown !== 'difference') {
         paintPicture(ground, picture, 'none');
-        if (shown.state) paintFates(ground, shown.state);
+        if (shown.fates && shown.state) paintFates(ground, shown.fates, shown.state);
       } else if (scene.a.state && scene.b.state && !scene.refusal)
         paintKeptByOne(ground, picture, scene.a.state.kept, scene.b.state.kept);
       else paintPicture(ground, null, 'none');

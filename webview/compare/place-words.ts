@@ -4,10 +4,11 @@ import { drawRamp } from '../colour/ramp.ts';
 import { element } from '../element.ts';
 import { count, probability, tick } from '../format.ts';
 import { rowName } from '../attention/rows.ts';
+import { patchesCovered, tokensLeft } from '../pruning/run-fates.ts';
 import { signShare } from './paint-place.ts';
 import type { Shown } from './patch-place.ts';
 import type { PairScene, Side } from './pair-scene.ts';
-import { patchWords } from './token-state.ts';
+import { patchWords } from './patch-words.ts';
 
 const tableLength = 20;
 const rampWidth = 120;
@@ -39,10 +40,10 @@ export function placeLabel(scene: PairScene, shown: Shown): string {
   }
   const name = `${shown.letter}, ${shown.name}`;
   if (scene.shown === 'tokens') {
-    const counts = shown.state?.counts;
-    return counts
-      ? `Visual tokens of ${name}, ${words.moment}: ${counts.tokens} tokens cover ${counts.covered} patches, ${counts.dropped} are gone`
-      : `Visual tokens of ${name}: not recorded`;
+    const { state } = shown;
+    if (!state) return `Visual tokens of ${name}: not recorded`;
+    const covered = patchesCovered(state);
+    return `Visual tokens of ${name}, ${words.moment}: ${tokensLeft(state.counts)} tokens cover ${covered} patches, ${state.kept.length - covered} are gone`;
   }
   const { map } = shown;
   return map
@@ -74,12 +75,13 @@ export function placeCaption(target: HTMLElement, scene: PairScene, shown: Shown
           dim(`overlap (IoU) ${kept.overlap.toFixed(2)}`),
         );
     } else if (shown.state) {
-      const { tokens, merged, covered, dropped, rescued } = shown.state.counts;
-      parts.push(entry('kept', merged > 0 ? 'kept, single' : 'kept', tokens - merged));
+      const { single, merged, rescued } = shown.state.counts;
+      const covered = patchesCovered(shown.state);
+      parts.push(entry('kept', merged > 0 ? 'kept, single' : 'kept', single));
       if (merged > 0) parts.push(entry('merged', 'merged', merged));
       if (rescued > 0) parts.push(entry('rescued', 'rescued', rescued));
-      parts.push(entry('dropped', 'dropped', dropped));
-      parts.push(dim(`${scene.words.moment}: ${count(tokens)} tokens on ${count(covered)} patches`));
+      parts.push(entry('dropped', 'dropped', shown.state.kept.length - covered));
+      parts.push(dim(`${scene.words.moment}: ${count(single + merged)} tokens on ${count(covered)} patches`));
     } else parts.push(dim('What became of its tokens is not recorded.'));
   } else if (shown === 'difference') {
     if (scene.difference)
@@ -113,8 +115,9 @@ export function placeReadout(scene: PairScene, shown: Shown, patch: number | nul
   if (shown === 'difference') return differenceWords(scene, patch);
   const { columns } = shown.geometry;
   if (scene.shown === 'tokens') {
-    if (!shown.state || patch === null) return '';
-    return `${at(patch, columns)}: ${patchWords(stagesOf(shown), shown.state, patch, shown.scores)}`;
+    const { fates, state, run } = shown;
+    if (!fates || !state || patch === null) return '';
+    return `${at(patch, columns)}: ${patchWords(fates, state, patch, run.metadata.tokens)}`;
   }
   const { map } = shown;
   if (!map) return subjectOf(scene, shown);
@@ -164,7 +167,7 @@ export function placeTable(scene: PairScene, shown: Shown): TableData {
     const stages = stagesOf(shown);
     const rows = state
       ? [
-          ['kept', '', String(state.counts.covered)],
+          ['kept', '', String(patchesCovered(state))],
           ...stages.flatMap((stage, index) => {
             const gone = state.droppedAt.filter(at => at === index).length;
             return gone > 0 ? [['dropped', stage.title, String(gone)]] : [];

@@ -105,7 +105,7 @@ function focusLines(scene: PairScene, runs: readonly ComparedRun[]): Line[] {
     }
     const state = run.state(moment);
     if (!state || state instanceof Promise) return '–';
-    return state.kept[patch] ? (state.members[patch]! > 1 ? 'merged' : 'kept') : 'dropped';
+    return state.kept[patch] ? (state.groupSize[patch]! > 1 ? 'merged' : 'kept') : 'dropped';
   };
   const { columns } = base.geometry;
   const place = patch === null ? 'none' : `row ${Math.floor(patch / columns)}, column ${patch % columns}`;

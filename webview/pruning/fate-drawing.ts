@@ -1,6 +1,8 @@
 /** How fates look on the image: two signs each, none by colour alone. */
 import type { Theme } from '../colour/theme.ts';
+import type { ImageGeometry } from '../image/geometry.ts';
 import { hatch } from '../image/picture-canvas.ts';
+import type { Zoom } from '../selection.ts';
 import type { FateState, RunFates } from './run-fates.ts';
 
 /** Distance of the hatch's lines for the first, second … stage that drops, in eighteenths of a patch. */
@@ -15,6 +17,10 @@ export interface PatchPlace {
   readonly size: number;
   readonly left: number;
   readonly top: number;
+}
+
+export function placeOf({ columns, rows, patch }: ImageGeometry, { k, x, y }: Zoom): PatchPlace {
+  return { columns, rows, size: patch * k, left: x, top: y };
 }
 
 const cornerOf = ({ columns, size, left, top }: PatchPlace, patch: number): [number, number] => [

@@ -4,17 +4,9 @@ import type { ImageOverlay } from '../faces.ts';
 import { count } from '../format.ts';
 import { HeatLayer } from '../image/picture-canvas.ts';
 import type { Scene } from '../scene.ts';
-import {
-  drawDropped,
-  drawGroups,
-  drawKeySet,
-  drawMembers,
-  drawMerges,
-  drawRescued,
-  type PatchPlace,
-} from './fate-drawing.ts';
+import { drawDropped, drawGroups, drawKeySet, drawMembers, drawMerges, drawRescued, placeOf } from './fate-drawing.ts';
 import { fate, tokensLeft, type RunFates } from './run-fates.ts';
-import { dropOrder, placeWords, verdictWords } from './stages.ts';
+import { decidingStage, dropOrder, fateWords, placeWords, verdictWords } from './stages.ts';
 
 /** What has become of every patch up to the chosen stage. */
 export class FateOverlay implements ImageOverlay {
@@ -39,7 +31,7 @@ export class FateOverlay implements ImageOverlay {
       context = this.heat.draw(canvas, geometry, selection.zoom, false);
     }
     const state = fates.state(scene.stage);
-    const place = placeOf(scene);
+    const place = placeOf(scene.geometry, scene.selection.zoom);
     this.order ??= dropOrder(fates);
     drawDropped(context, state, this.order, place, theme);
     drawGroups(context, fates, state, place, theme);
@@ -53,7 +45,7 @@ export class FateOverlay implements ImageOverlay {
     if (!fates || focus.patch === null) return;
     const dropped = fates.state(stage).droppedAt[focus.patch]!;
     const members = fates.members(dropped < 0 ? stage : dropped - 1, focus.patch);
-    if (members.length > 1) drawMembers(context, members, placeOf(scene), theme);
+    if (members.length > 1) drawMembers(context, members, placeOf(scene.geometry, scene.selection.zoom), theme);
   }
 
   extreme(): null {
@@ -80,10 +72,7 @@ export class FateOverlay implements ImageOverlay {
   describePatch({ fates, stage, geometry }: Scene, patch: number): string {
     const where = `row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}`;
     if (!fates) return where;
-    const { droppedAt } = fates.state(stage);
-    const told = droppedAt[patch]! >= 0 ? droppedAt[patch]! : stage;
-    const at = fates.stages[told];
-    return at ? `${where}: ${verdictWords(fates, told, patch)}, ${placeWords(at)}` : `${where}: kept`;
+    return `${where}: ${fateWords(fates, stage, patch)}`;
   }
 
   table(scene: Scene | null): TableData {
@@ -96,8 +85,8 @@ export class FateOverlay implements ImageOverlay {
     if (!scene?.fates) return { caption: 'No fates of patches', columns, rows: [] };
     const { fates, geometry, stage } = scene;
     const state = fates.state(stage);
-    const rows = Array.from(state.droppedAt, (dropped, patch) => {
-      const told = dropped >= 0 ? dropped : stage;
+    const rows = Array.from(state.droppedAt, (_, patch) => {
+      const told = decidingStage(state, patch);
       const at = fates.stages[told];
       const verdict = at ? verdictWords(fates, told, patch) : 'kept';
       const marks = [state.key[patch] === 1 ? 'key set' : '', state.rescuedAt[patch]! >= 0 ? 'rescued' : ''];
@@ -111,12 +100,6 @@ export class FateOverlay implements ImageOverlay {
     });
     return { caption: this.describe(scene), columns, rows };
   }
-}
-
-function placeOf({ geometry, selection }: Scene): PatchPlace {
-  const { zoom } = selection;
-  const { columns, rows, patch } = geometry;
-  return { columns, rows, size: patch * zoom.k, left: zoom.x, top: zoom.y };
 }
 
 /** What the stage merged two by two: the patches of each token and of the one that it went into. */

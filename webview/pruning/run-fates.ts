@@ -1,4 +1,5 @@
 import { firstScore, noToken, type Stage, type TokenReduction } from '../../trace/fates.ts';
+import { keptOf } from '../../trace/kept-patches.ts';
 
 /** Values of the tensors `fates.*`; what a run does not hold is left out. */
 export interface FateTensors {
@@ -41,6 +42,8 @@ export interface FateState {
   readonly token: Int32Array;
   /** [patches], how many patches make up that token */
   readonly groupSize: Int32Array;
+  /** [patches], 1 where the patch is part of a token */
+  readonly kept: Uint8Array;
   /** [patches], 1 in the key set */
   readonly key: Uint8Array;
   readonly counts: TokenCounts;
@@ -129,6 +132,7 @@ export class RunFates {
       rescuedAt: new Int16Array(patches).fill(-1),
       token: Int32Array.from({ length: patches }, (_, patch) => patch),
       groupSize: new Int32Array(patches).fill(1),
+      kept: new Uint8Array(patches).fill(1),
       key: new Uint8Array(patches),
       counts: { single: patches, merged: 0, keySingle: 0, keyMerged: 0, dropped: 0, rescued: 0 },
     };
@@ -155,12 +159,15 @@ export class RunFates {
     }
     const groupSize = sizes(token);
     const counts = countTokens(token, groupSize, key, before.counts.dropped + dropped.size, rescued.size);
-    return { stage, droppedAt, rescuedAt, token, groupSize, key, counts };
+    return { stage, droppedAt, rescuedAt, token, groupSize, kept: keptOf(token), key, counts };
   }
 }
 
 /** How many tokens are left, of whatever size. */
 export const tokensLeft = ({ single, merged }: TokenCounts): number => single + merged;
+
+/** Patches that the tokens that are left are made of. */
+export const patchesCovered = ({ kept }: FateState): number => kept.reduce((sum, one) => sum + one, 0);
 
 function sizes(token: Int32Array): Int32Array {
   const perToken = new Map<number, number>();

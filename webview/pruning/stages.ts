@@ -2,7 +2,7 @@ import { lastStageBefore, type Stage, type StageScore } from '../../trace/fates.
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
 import { quoted } from '../attention/rows.ts';
 import { count, probability } from '../format.ts';
-import { fate, type RunFates } from './run-fates.ts';
+import { fate, type FateState, type RunFates } from './run-fates.ts';
 
 /** "D4", "V0", "cache D4", or "input of D0" where a stage acts before the first layer. */
 export function placeName({ place }: Pick<Stage, 'place'>): string {
@@ -91,6 +91,18 @@ export function verdictWords(fates: RunFates, stage: number, patch: number): str
   const size = became === fate.merged ? fates.state(stage).groupSize[patch]! : 0;
   const verdict = size > 1 ? `merged, ${size} patches` : (names[became] ?? 'gone before');
   return reason === undefined ? verdict : `${verdict}: ${withoutFate(reason)}`;
+}
+
+/** The stage that a patch's words are about: the one that dropped it, else the shown one. */
+export function decidingStage({ droppedAt, stage }: Pick<FateState, 'droppedAt' | 'stage'>, patch: number): number {
+  return droppedAt[patch]! >= 0 ? droppedAt[patch]! : stage;
+}
+
+/** What has become of a patch up to a stage, and where: "dropped: both scores under their cuts, output of D4". */
+export function fateWords(fates: RunFates, stage: number, patch: number): string {
+  const told = decidingStage(fates.state(stage), patch);
+  const at = fates.stages[told];
+  return at ? `${verdictWords(fates, told, patch)}, ${placeWords(at)}` : 'kept';
 }
 
 /** Reasons may begin with the fate that they explain, which is said already. */
