@@ -1,6 +1,6 @@
 import { TraceError } from './errors.ts';
 import { checkHighResolution } from './high-resolution-validation.ts';
-import { checkReduction } from './reduction-validation.ts';
+import { checkMethod, checkReduction } from './reduction-validation.ts';
 import {
   amount,
   type Check,
@@ -40,6 +40,7 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   for (const [path, check] of checkedFields) check(valueAt(run, path), path);
   checkTokens(run as unknown as RunMetadata);
   checkHover(run as unknown as RunMetadata);
+  checkMethod(run as unknown as RunMetadata, fail);
   checkReduction(run as unknown as RunMetadata, fail);
   checkHighResolution(run as unknown as RunMetadata, fail);
 }

@@ -96,7 +96,7 @@ export class StageRecord {
       for (const patch of token.patches) {
         const stays = staying.has(token.id);
         const merged = !stays && stage.token[patch] !== noToken;
-        stage.fate[patch] = fateCode(saved.has(index) ? 'rescued' : stays ? 'kept' : merged ? 'merged' : 'dropped');
+        stage.fate[patch] = fateCode(stays ? (saved.has(index) ? 'rescued' : 'kept') : merged ? 'merged' : 'dropped');
         stage.reason[patch] = reasonOf?.[index] ?? noReason;
         if (partner !== noToken) stage.partner[patch] = before.list[partner]?.patches[0] ?? noToken;
         scores.forEach(({ values }, score) => {

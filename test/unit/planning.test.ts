@@ -100,6 +100,12 @@ test("ToMe's lists for LLaVA end at exactly 192, 128 and 64, larger steps first"
   assert.deepEqual(mergeSchedule(576, 23, 512), list(23, 6, 22, 17));
 });
 
+test('a plan of ToMe merges no more than half of a block, as a run does', async () => {
+  const { shape } = await shapeOf('llava-1.5-7b');
+  const plan = await planMethod(shape, { name: 'tome', parameters: { counts: [400, 0] } }, 36, 'F3');
+  assert.equal(plan.eIn, 576 - 288);
+});
+
 test('where equal steps would merge more than half of a block, they fall; what cannot be reached is said', () => {
   const steps = mergeSchedule(576, 7, 512)!;
   assert.equal(

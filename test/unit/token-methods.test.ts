@@ -6,9 +6,11 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { Pipeline } from '../../native/analysis/pipeline.ts';
 import { checkPlan } from '../../native/methods/check-plan.ts';
+import { TokenReducer } from '../../native/methods/token-reducer.ts';
 import { VisualTokens } from '../../native/methods/visual-tokens.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import type { AnalyzeRequest, MethodRequest } from '../../native/rpc.ts';
+import { fateNames } from '../../trace/fates.ts';
 import { openTraceFile } from '../../trace/file.ts';
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-methods-'));
@@ -117,6 +119,17 @@ test('merged tokens know their patches and weights through merges of merges', ()
     ],
   );
   assert.deepEqual([...second.spread(Float32Array.of(8, 2))], [1, 1, 2, 3, 0, 3]);
+});
+
+test('only a token that stays is told to be rescued', async () => {
+  const hooks = { beforeDecoder: () => ({ id: 'x', title: 'X', tokens: [{ members: [1] }], rescued: [0, 1] }) };
+  const reducer = new TokenReducer('x', hooks, 3, 0);
+  await reducer.beforeDecoder({ visual: new Float32Array(), text: new Float32Array() });
+  const fates = reducer.record.tensors()['fates.fate']!.data;
+  assert.deepEqual(
+    Array.from(fates, fate => fateNames[fate]),
+    ['dropped', 'rescued', 'dropped'],
+  );
 });
 
 test('a plan that cannot be followed is refused with the name of its hook', () => {

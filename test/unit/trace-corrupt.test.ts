@@ -218,3 +218,80 @@ test('random damage to the header either opens as the same run or is a TraceErro
   }
   assert.ok(refused > 50, `only ${refused} of 500 were refused`);
 });
+
+const reduced = (): Json => ({
+  stages: [
+    {
+      id: 'x',
+      title: 'X',
+      place: { tower: 'decoder', layer: 0 },
+      entering: 6,
+      leaving: 3,
+      scores: [
+        {
+          name: 's',
+          title: 'S',
+          unit: 'share',
+          cutoff: { value: 0.5, above: 'stays', inclusive: true, rule: 'threshold' },
+        },
+      ],
+      reasons: ['stays: high'],
+      raters: [1],
+      notes: ['n'],
+    },
+  ],
+  visionTokens: [7, 7],
+  layers: [6, 3].map(tokens => ({
+    entering: tokens,
+    leaving: 3,
+    sequence: tokens + 3,
+    cached: tokens,
+    cacheLength: tokens + 4,
+    cacheBytes: 64,
+    lastKeyPosition: 8,
+    queryPosition: 9,
+    attentionRead: false,
+    prefillMs: 1,
+  })),
+  visualTokens: 6,
+  decodeSteps: 1,
+  decodePositions: 'continued',
+});
+
+test('a run description whose token method is told wrongly is refused with the field', async () => {
+  const open = (change: (run: Json, reduction: Json, stage: Json) => void): Promise<TraceReader> => {
+    const parts = taken();
+    inRun(run => {
+      const reduction = reduced();
+      run['reduction'] = reduction;
+      change(run, reduction, (reduction['stages'] as Json[])[0]!);
+    })(parts);
+    return openBytes(assembled(parts));
+  };
+  await open(() => undefined);
+  const score = (stage: Json): Json => (stage['scores'] as Json[])[0]!;
+  const wrong: [RegExp, (run: Json, reduction: Json, stage: Json) => void][] = [
+    [/cutoff\.value/, (_, __, stage) => ((score(stage)['cutoff'] as Json)['value'] = null)],
+    [/cutoff is not an object/, (_, __, stage) => (score(stage)['cutoff'] = null)],
+    [/scores\[0\]\.unit/, (_, __, stage) => (score(stage)['unit'] = 'toString')],
+    [/reasons/, (_, __, stage) => (stage['reasons'] = [7])],
+    [/notes/, (_, __, stage) => (stage['notes'] = [{}])],
+    [/raters/, (_, __, stage) => (stage['raters'] = 3)],
+    // Panels sum over the steps: this one would never come to an end.
+    [/decodeSteps/, (_, reduction) => (reduction['decodeSteps'] = 9e15)],
+    [/decodePositions/, (_, reduction) => (reduction['decodePositions'] = 1)],
+    [/queryPosition/, (_, reduction) => ((reduction['layers'] as Json[])[0]!['queryPosition'] = 'far')],
+    [/method\.parameters is not/, run => delete (run['method'] as Json)['parameters']],
+    [/method\.parameters\.a/, run => ((run['method'] as Json)['parameters'] = { a: {} })],
+    [/method\.notes/, run => ((run['method'] as Json)['notes'] = 'n')],
+    [/method\.budget\.asked/, run => ((run['method'] as Json)['budget'] = { reached: 1, counted: 'leaving' })],
+    [/method\.beside\.title/, run => ((run['method'] as Json)['beside'] = { name: 'x', parameters: {} })],
+  ];
+  for (const [message, change] of wrong) {
+    await assert.rejects(
+      open(change),
+      (error: unknown) => error instanceof TraceError && error.code === 'bad-metadata' && message.test(error.message),
+      String(message),
+    );
+  }
+});

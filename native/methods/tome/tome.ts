@@ -8,7 +8,7 @@ import type {
   TokenPlan,
   VisionView,
 } from '../method.ts';
-import { matchTokens } from './bipartite-matching.ts';
+import { largestCount, matchTokens } from './bipartite-matching.ts';
 import { fewestTokens, mergeSchedule } from './merge-schedule.ts';
 
 /**
@@ -140,7 +140,7 @@ function predict(setup: MethodSetup): PredictedTokens {
   let tokens = patchesOf(shape) + 1;
   const visionTokens = Array.from({ length: shape.vision.layers }, (_, layer) => {
     const entering = tokens;
-    tokens -= counts[layer] ?? 0;
+    tokens -= Math.min(counts[layer] ?? 0, largestCount(tokens));
     return entering;
   });
   const everywhere = Array.from({ length: shape.decoder.layers }, () => tokens - 1);
