@@ -24,6 +24,18 @@ export class Actions {
     this.selection.set({ token });
   }
 
+  /** Shows the query that predicts this token of the answer, counted from 0. */
+  chooseStep(step: number): void {
+    const { promptTokens, tokens } = this.metadata;
+    const last = tokens.length - promptTokens - 1;
+    this.hover.set({ token: null });
+    this.selection.set({ token: promptTokens + clamp(step, Math.max(0, last)) });
+  }
+
+  moveStep(step: number): void {
+    this.chooseStep(Math.max(0, this.selection.get().token - this.metadata.promptTokens) + step);
+  }
+
   togglePatch(patch: number): void {
     this.selection.set({ patch: this.selection.get().patch === patch ? null : patch });
   }

@@ -15,6 +15,7 @@ import { listenToKeys } from './frame/keyboard.ts';
 import { Picture } from './frame/picture.ts';
 import { RunBar } from './frame/run-bar.ts';
 import { TokenStrip } from './frame/token-strip.ts';
+import { SelectionSource } from './high-resolution/selection-source.ts';
 import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
@@ -119,7 +120,7 @@ export class Panel {
     // The picture comes first: it is what a hover is watched in.
     const frame = [picture, shown, strip, axis];
     const prefetch = new Prefetch(pages, metadata);
-    const builder = new SceneBuilder(metadata, pages, new FateSource(source));
+    const builder = new SceneBuilder(metadata, pages, new FateSource(source), new SelectionSource(source, pages.cache));
     // Where two columns do not share rows, each packs its own regions; elsewhere the grid places them one by one.
     const origin = element('div', { class: 'origin' }, picture.element, ...shown.legends, shown.caveat);
     const canvas = element('div', { class: 'canvas-column' }, shown.element, ...shown.readouts);

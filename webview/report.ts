@@ -5,6 +5,7 @@ import './style/strip.css';
 import './style/image.css';
 import './style/canvas.css';
 import './style/pruning.css';
+import './style/high-resolution.css';
 import './style/axis.css';
 import './style/compare.css';
 import './style/light-theme.css';

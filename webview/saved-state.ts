@@ -26,6 +26,8 @@ export function restoreSelection(saved: unknown, metadata: Extent): Partial<Sele
   const drawing: Partial<Selection> = {
     ...(state['scale'] === 'absolute' || state['scale'] === 'own' ? { scale: state['scale'] } : {}),
     ...(isShare(state['opacity']) ? { opacity: state['opacity'] } : {}),
+    ...(state['detail'] === 'selected' || state['detail'] === 'read' ? { detail: state['detail'] } : {}),
+    ...(isCompared(state['compared']) ? { compared: state['compared'] } : {}),
     ...flag(state, 'smooth'),
     ...flag(state, 'hideText'),
     ...flag(state, 'hideOutliers'),
@@ -61,6 +63,8 @@ function flag(
   return typeof state[key] === 'boolean' ? { [key]: state[key] } : {};
 }
 
+const isCompared = (value: unknown): value is Selection['compared'] =>
+  value === 'step' || value === 'layer' || value === 'tokens';
 const isStage = (value: unknown, stages: number): value is number => value === -1 || isIndex(value, stages);
 const isShare = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= 1;
 const isHead = (value: unknown, heads: number): value is HeadChoice =>

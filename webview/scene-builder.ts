@@ -4,11 +4,14 @@ import { outlierPatches } from './attention/outliers.ts';
 import type { AttentionPages } from './attention/pages.ts';
 import { rowName, shownRow, type ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
+import { highResolutionViewId } from './high-resolution/words.ts';
+import type { SelectionSource } from './high-resolution/selection-source.ts';
+import { shownSelection } from './high-resolution/shown-selection.ts';
 import type { ImageGeometry } from './image/geometry.ts';
 import type { Layout } from './layout.ts';
 import type { FateSource } from './pruning/fate-source.ts';
 import { stageOfLayer } from './pruning/stages.ts';
-import type { Built, Outliers, PatchReaders, Scene } from './scene.ts';
+import type { Built, DetailScene, Outliers, PatchReaders, Scene } from './scene.ts';
 import { focusOf, type Focus, type HeadChoice, type Hover, type LayerChoice, type Selection } from './selection.ts';
 
 /** Layers that are read for every row at once, to tell who looked at a patch or which patches are outliers. */
@@ -27,6 +30,7 @@ export class SceneBuilder {
   private readonly outlierSets = new Map<number, Uint8Array>();
   private imageKey = '';
   private imageMap: PatchMap | null = null;
+  private detailScene: DetailScene | null = null;
   private axisKey = '';
   private axisTiles: readonly PatchMap[] = [];
   private visionTiles: readonly PatchMap[] | null = null;
@@ -35,6 +39,7 @@ export class SceneBuilder {
     private readonly metadata: RunMetadata,
     private readonly pages: AttentionPages,
     private readonly fateSource: FateSource,
+    private readonly selections: SelectionSource,
   ) {}
 
   build({ selection, hover, theme, layout, geometry }: Setting): Built {
@@ -47,7 +52,9 @@ export class SceneBuilder {
       return page === undefined || page instanceof Promise ? null : page;
     };
 
-    const { row } = shown;
+    const detailed = selection.view === highResolutionViewId;
+    // Steps are gone through quickly there, and attention to patches and words is not shown.
+    const row = detailed ? undefined : shown.row;
     const inSight = this.layersInSight(layout, focus);
     const blocks = row === undefined ? null : here(pages.rowImage(row, inSight.first, inSight.last));
     const mass = row === undefined ? null : here(pages.rowMass(row));
@@ -59,6 +66,9 @@ export class SceneBuilder {
     const pruning = selection.view === 'pruning';
     const fates = pruning ? this.fateSource.read() : undefined;
     if (fates) missing.push(fates);
+    const selections = detailed ? this.selections.read() : undefined;
+    if (selections) missing.push(selections);
+    const detail = detailed ? this.detail(focus, missing) : null;
     if (missing.length > 0) return { scene: null, reading, missing };
 
     // What follows may come later: the scene is drawn without it first.
@@ -66,7 +76,7 @@ export class SceneBuilder {
     const recorded = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, false) : null;
     const rowMaps = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, selection.hideText) : null;
     // A layer under the pointer is not worth reading all its rows for.
-    const settled = !pruning && focus.layers === selection.layers;
+    const settled = !pruning && !detailed && focus.layers === selection.layers;
     const outliers = this.outliers(focus, recorded, cls, settled ? missing : null);
     const hidden = selection.hideOutliers && outliers && typeof outliers !== 'string' ? outliers.patches : null;
     const imageKey = JSON.stringify([
@@ -103,12 +113,36 @@ export class SceneBuilder {
       visionTiles: cls && (this.visionTiles ??= this.visionMeans(cls)),
       cls,
       clsSelf,
-      readers: focus.patch === null || pruning ? null : this.readers(focus.patch, focus, missing),
+      readers: focus.patch === null || pruning || detailed ? null : this.readers(focus.patch, focus, missing),
       outliers,
       fates: this.fateSource.fates,
       stage: this.stage(selection, hover),
+      detail,
     };
     return { scene, reading, missing };
+  }
+
+  private detail({ token, layers }: Focus, missing: Promise<unknown>[]): DetailScene | null {
+    const { run } = this.selections;
+    if (!run || run.steps === 0) return null;
+    // Tokens of the prompt were not predicted: the first selection stands for them.
+    const step = Math.max(0, Math.min(run.steps - 1, token - this.metadata.promptTokens));
+    const page = this.selections.page(step);
+    if (page instanceof Promise) {
+      missing.push(page);
+      return null;
+    }
+    this.selections.readAhead(step);
+    const layer = layers.last;
+    if (this.detailScene?.step !== step || this.detailScene.layer !== layer)
+      this.detailScene = {
+        run,
+        step,
+        layer,
+        shown: shownSelection(run, step, layer, page),
+        readBy: other => (run.reads(other) ? run.rowOf(page.tokenAttention, other) : null),
+      };
+    return this.detailScene;
   }
 
   /** The stage that is pointed at, the one of the layer that is, or the chosen one. */

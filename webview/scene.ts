@@ -2,6 +2,8 @@ import type { RunMetadata } from '../trace/schema.ts';
 import type { PatchMap, RowMaps } from './attention/aggregate.ts';
 import type { ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
+import type { RunSelections } from './high-resolution/run-selections.ts';
+import type { ShownSelection } from './high-resolution/shown-selection.ts';
 import type { ImageGeometry } from './image/geometry.ts';
 import type { Layout } from './layout.ts';
 import type { RunFates } from './pruning/run-fates.ts';
@@ -21,6 +23,19 @@ export interface Outliers {
   readonly count: number;
   /** Probability that the shown row spends on them. */
   readonly mass: number;
+}
+
+/** High-resolution tokens at one step. */
+export interface DetailScene {
+  readonly run: RunSelections;
+  /** The answer's token that is predicted, from 0. */
+  readonly step: number;
+  /** The chosen decoder layer, whether it reads high-resolution tokens or not. */
+  readonly layer: number;
+  /** What that layer reads at that step; null where it reads none. */
+  readonly shown: ShownSelection | null;
+  /** Where a layer's attention went at that step, [tokens], probability; null where it read none, or nothing is known. */
+  readBy(layer: number): Float32Array | null;
 }
 
 /** One moment of the panel: everything its regions draw, computed once for all of them. */
@@ -61,6 +76,8 @@ export interface Scene {
   readonly fates: RunFates | null;
   /** Stage whose outcome is shown; -1 is before the first. */
   readonly stage: number;
+  /** null in other views and for runs without high-resolution tokens. */
+  readonly detail: DetailScene | null;
   /** null while unknown, or with the reason why it cannot be told. */
   readonly outliers: Outliers | string | null;
 }

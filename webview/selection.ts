@@ -32,6 +32,10 @@ export interface Selection {
   readonly visionHead: HeadChoice | 'rollout';
   /** Stage of the token method whose outcome is shown; -1 is before the first. */
   readonly stage: number;
+  /** What of the high-resolution tokens lies over the image: which were selected, or where attention went. */
+  readonly detail: 'selected' | 'read';
+  /** What the layer × step matrix shows in colour: the overlap with another selection, or how many tokens. */
+  readonly compared: 'step' | 'layer' | 'tokens';
   /** Locked patch, row-major index into the grid. */
   readonly patch: number | null;
   readonly scale: 'absolute' | 'own';
@@ -69,6 +73,8 @@ export const initialSelection: Selection = {
   visionLayer: 0,
   visionHead: 'mean',
   stage: -1,
+  detail: 'selected',
+  compared: 'step',
   patch: null,
   scale: 'own',
   keptMaximum: null,

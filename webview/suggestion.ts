@@ -1,3 +1,4 @@
+import { highResolutionGroups, stepCount } from '../trace/high-resolution.ts';
 import { massGroups, rowCount, type RunMetadata } from '../trace/schema.ts';
 import { aggregate, type RowMaps } from './attention/aggregate.ts';
 import type { AttentionPages } from './attention/pages.ts';
@@ -9,10 +10,12 @@ const largestMass = 4 * 2 ** 20;
 
 /**
  * Where to look first: the token of the answer whose row reads most from the image, at the layer in which that row's
- * attention, mean of heads, is most concentrated.
+ * attention, mean of heads, is most concentrated; where high-resolution tokens were fetched, where most was read of them.
  */
 export async function suggestSelection(metadata: RunMetadata, pages: AttentionPages): Promise<Partial<Selection>> {
   const { layers } = metadata.model.decoder;
+  const detailed = await mostDetailed(metadata, pages);
+  if (detailed) return { ...detailed, visionLayer: featureLayer(metadata) };
   const token = await mostVisualToken(metadata, pages);
   const { row, beforeImage } = shownRow(token, 'predicts', metadata);
   const middle = { token, layers: { first: layers >> 1, last: layers >> 1, over: 'mean' as const } };
@@ -34,6 +37,29 @@ export async function suggestSelection(metadata: RunMetadata, pages: AttentionPa
     if (maximum > most) [best, most] = [layer, maximum];
   }
   return { token, layers: { first: best, last: best, over: 'mean' }, visionLayer: featureLayer(metadata) };
+}
+
+/** Of a run that fetched high-resolution tokens, the step and layer that read most from them. */
+async function mostDetailed(metadata: RunMetadata, pages: AttentionPages): Promise<Partial<Selection> | undefined> {
+  const { highResolution, promptTokens, model } = metadata;
+  const { heads } = model.decoder;
+  if (!highResolution || !pages.holds('high_resolution.mass')) return undefined;
+  const { layers, attending } = highResolution;
+  const groups = highResolutionGroups.length;
+  if (stepCount(metadata) * layers.length * heads * groups * 4 > largestMass) return undefined;
+  const mass = await pages.cache.fetch('high_resolution.mass', []);
+  let most = 0;
+  let found: Partial<Selection> | undefined;
+  for (let step = 0; step < stepCount(metadata); step++)
+    for (const layer of attending) {
+      let sum = 0;
+      for (let head = 0; head < heads; head++)
+        sum += mass[((step * layers.length + layers.indexOf(layer)) * heads + head) * groups]!;
+      if (sum <= most) continue;
+      most = sum;
+      found = { token: promptTokens + step, layers: { first: layer, last: layer, over: 'mean' } };
+    }
+  return found;
 }
 
 async function mostVisualToken(metadata: RunMetadata, pages: AttentionPages): Promise<number> {

@@ -29,8 +29,12 @@ export class AttentionPages {
     this.imageValueBytes = bytesPerValue(tensors['decoder.attention_to_image']);
   }
 
+  holds(tensor: TensorName): boolean {
+    return this.tensors[tensor] !== undefined;
+  }
+
   get hasRollout(): boolean {
-    return this.tensors['vision.rollout'] !== undefined;
+    return this.holds('vision.rollout');
   }
 
   /** Whether a row of all layers fits one page. */

@@ -5,14 +5,15 @@ export type Scheme = 'dark' | 'light';
 export const mapSize = 256;
 
 /**
- * 256 colours of magma, [256 * 3], 0 to 255. Light themes run the map backwards and blend its first 18 % to white, so
- * that zero is the page.
+ * 256 colours of a map, magma by default, [256 * 3], 0 to 255. Light themes run the map backwards and blend its first 18 % to
+ * white, so that zero is the page.
+ * @param interpolate CSS colour from 0 to 1
  */
-export function colourTable(scheme: Scheme): Uint8ClampedArray {
+export function colourTable(scheme: Scheme, interpolate: (t: number) => string = interpolateMagma): Uint8ClampedArray {
   const table = new Uint8ClampedArray(mapSize * 3);
   for (let i = 0; i < mapSize; i++) {
     const t = i / (mapSize - 1);
-    const { r, g, b } = rgb(interpolateMagma(scheme === 'light' ? 1 - t * 0.93 : t));
+    const { r, g, b } = rgb(interpolate(scheme === 'light' ? 1 - t * 0.93 : t));
     const white = scheme === 'light' ? Math.max(0, 1 - t / 0.18) : 0;
     table.set(
       [r, g, b].map(channel => Math.round(channel + (255 - channel) * white)),

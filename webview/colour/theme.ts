@@ -1,3 +1,4 @@
+import { interpolateCividis, interpolateViridis } from 'd3';
 import { colourTable, paintTable, type Scheme } from './colour-map.ts';
 
 /** What the drawing code needs of VS Code's theme; everything else is in the style sheet. */
@@ -8,6 +9,10 @@ export interface Theme {
   readonly colours: Uint8ClampedArray;
   /** [256 * 4], opaque */
   readonly opaque: Uint8ClampedArray;
+  /** Viridis, for attention at high resolution: [256 * 3]. */
+  readonly detailColours: Uint8ClampedArray;
+  /** Cividis, for overlap and other shares from 0 to 1: [256 * 3]. */
+  readonly shareColours: Uint8ClampedArray;
   /** Value of a custom property of the page, e.g. `--fovea-lock`. */
   colour(property: string): string;
 }
@@ -23,8 +28,22 @@ export function currentTheme(): Theme {
     highContrast: classList.contains('vscode-high-contrast') || classList.contains('vscode-high-contrast-light'),
     colours,
     opaque: paintTable(colours, () => 1),
+    ...furtherTables(scheme),
     colour: property => styles.getPropertyValue(property).trim(),
   };
+}
+
+const further = new Map<Scheme, Pick<Theme, 'detailColours' | 'shareColours'>>();
+
+function furtherTables(scheme: Scheme): Pick<Theme, 'detailColours' | 'shareColours'> {
+  const known = further.get(scheme);
+  if (known) return known;
+  const made = {
+    detailColours: colourTable(scheme, interpolateViridis),
+    shareColours: colourTable(scheme, interpolateCividis),
+  };
+  further.set(scheme, made);
+  return made;
 }
 
 /** Calls back when the user changes the theme. @returns the end of the subscription */

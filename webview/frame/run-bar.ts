@@ -61,7 +61,7 @@ export class RunBar implements Region {
         role: 'tab',
         'data-testid': `view-${view.id}`,
       },
-      view.title,
+      view.titleOf?.(this.context.metadata) ?? view.title,
     );
     tab.addEventListener('click', () => {
       if (this.choice.missing(view) === undefined) this.context.selection.set({ view: view.id });

@@ -1,3 +1,5 @@
+import { massGroups, type MassGroup } from '../../trace/schema.ts';
+import { massOf } from '../attention/aggregate.ts';
 import { AttentionOverlay } from '../attention/attention-overlay.ts';
 import { AttentionTiles } from '../attention/attention-tiles.ts';
 import { StripColours } from '../attention/strip-colours.ts';
@@ -5,13 +7,27 @@ import type { ChartTables } from '../charts.ts';
 import { element } from '../element.ts';
 import type { OpenView } from '../faces.ts';
 import { Legend } from '../frame/legend.ts';
-import { Readout } from '../frame/readout.ts';
+import { groupName, Readout } from '../frame/readout.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { Scene } from '../scene.ts';
 import { AttentionControls } from './attention-controls.ts';
 import { HeadGrid } from './head-grid.ts';
 import { LayerHeads } from './layer-heads.ts';
-import { MassBars } from './mass-bars.ts';
+import { MassBars, type MassSource } from './mass-bars.ts';
+
+const groups: readonly MassGroup[] = ['image', 'question', 'generated', 'system', 'bos'];
+
+const rowMasses: MassSource = {
+  id: 'mass-bars',
+  title: 'What the row reads from',
+  groups: groups.map(group => ({ name: groupName(group), style: group })),
+  masses: ({ mass, metadata }, layer) => {
+    if (!mass) return undefined;
+    const one = massOf(mass, metadata.model.decoder.heads, massGroups.length, { first: layer, last: layer }, 'mean');
+    return groups.map(group => one[massGroups.indexOf(group)]!);
+  },
+  subject: ({ words }) => words.subject,
+};
 
 export function openAttention(context: PanelContext, tables: ChartTables): OpenView {
   return {
@@ -37,7 +53,7 @@ class AttentionView implements Region {
     this.controls = new AttentionControls(context);
     this.grid = new HeadGrid(context);
     this.layerHeads = new LayerHeads(context);
-    this.masses = new MassBars();
+    this.masses = new MassBars(rowMasses);
     tables.add(this.grid.element, this.grid.body, () => this.grid.table(), { title: 'Head × layer', scale: 'maps' });
     tables.add(this.layerHeads.element, this.layerHeads.body, () => this.layerHeads.table(), { scale: 'maps' });
     tables.add(this.masses.element, this.masses.body, () => this.masses.table(), {

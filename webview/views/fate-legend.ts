@@ -1,11 +1,9 @@
-import { linkButton } from '../controls.ts';
 import { element, setText } from '../element.ts';
 import { count } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
+import { Player } from '../player.ts';
 import { placeName, placeWords } from '../pruning/stages.ts';
 import type { Scene } from '../scene.ts';
-
-const pause = 900;
 
 interface Entry {
   readonly element: HTMLElement;
@@ -31,7 +29,7 @@ export class FateLegend implements Region {
     'aria-label': 'Stage',
     'data-testid': 'stage-slider',
   });
-  private readonly play: HTMLButtonElement;
+  private readonly player: Player;
   private readonly stage = element('span', { class: 'stage-name', 'data-testid': 'stage-name' });
   private readonly entries = {
     single: entry('kept', 'kept, single'),
@@ -40,24 +38,24 @@ export class FateLegend implements Region {
     merged: entry('merged', 'kept, merged'),
     rescued: entry('rescued', 'rescued'),
   };
-  private timer: number | undefined;
-  private readonly stopOnKey = (): void => {
-    this.stop();
-  };
-
-  constructor(private readonly context: PanelContext) {
-    this.play = linkButton('play-stages', '▶', () => {
-      this.toggle();
+  constructor(context: PanelContext) {
+    const { actions, selection, metadata } = context;
+    this.player = new Player('stages', {
+      position: () => selection.get().stage,
+      first: () => -1,
+      last: () => (metadata.reduction?.stages.length ?? 0) - 1,
+      show: stage => {
+        actions.chooseStage(stage);
+      },
     });
-    this.play.className = 'key';
     this.slider.addEventListener('input', () => {
-      this.stop();
-      context.actions.chooseStage(Number(this.slider.value));
+      this.player.stop();
+      actions.chooseStage(Number(this.slider.value));
     });
     this.element = element(
       'div',
       { class: 'fate-legend', 'data-testid': 'fate-legend', role: 'group', 'aria-label': 'Stage and fates' },
-      element('div', { class: 'stage-row' }, this.play, this.slider, this.stage),
+      element('div', { class: 'stage-row' }, this.player.element, this.slider, this.stage),
       element('div', { class: 'fate-entries' }, ...Object.values(this.entries).map(one => one.element)),
     );
   }
@@ -77,7 +75,6 @@ export class FateLegend implements Region {
     );
     setText(this.stage, name);
     this.stage.title = at ? `${at.title}, ${placeWords(at)}` : '';
-    this.drawPlay();
     if (!fates) return;
     const { counts } = fates.state(stage);
     const numbers = {
@@ -94,44 +91,11 @@ export class FateLegend implements Region {
     }
   }
 
-  /** Goes through the stages from the chosen one, or from the start at the end; where motion is unwelcome, one step. */
   toggle(): void {
-    if (this.timer !== undefined) {
-      this.stop();
-      return;
-    }
-    const { actions, selection, metadata } = this.context;
-    const last = (metadata.reduction?.stages.length ?? 0) - 1;
-    actions.chooseStage(selection.get().stage >= last ? -1 : selection.get().stage + 1);
-    if (
-      document.body.classList.contains('vscode-reduce-motion') ||
-      matchMedia('(prefers-reduced-motion: reduce)').matches
-    )
-      return;
-    this.timer = window.setInterval(() => {
-      if (selection.get().stage >= last) this.stop();
-      else actions.moveStage(1);
-    }, pause);
-    document.addEventListener('keydown', this.stopOnKey, { capture: true });
-    this.drawPlay();
+    this.player.toggle();
   }
 
   dispose(): void {
-    this.stop();
-  }
-
-  private stop(): void {
-    window.clearInterval(this.timer);
-    this.timer = undefined;
-    document.removeEventListener('keydown', this.stopOnKey, { capture: true });
-    this.drawPlay();
-  }
-
-  private drawPlay(): void {
-    const playing = this.timer !== undefined;
-    setText(this.play, playing ? '❚❚' : '▶');
-    const label = playing ? 'Stop playing the stages' : 'Play the stages (Space)';
-    this.play.setAttribute('aria-label', label);
-    this.play.title = label;
+    this.player.stop();
   }
 }

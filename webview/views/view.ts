@@ -4,13 +4,17 @@ import { CompareView, compareViewId } from '../compare/compare-view.ts';
 import type { FurtherRun } from '../compare/comparison.ts';
 import type { OpenView, OpenWholeView } from '../faces.ts';
 import type { PanelContext } from '../panel-context.ts';
+import { detailMissing, detailTitle, highResolutionViewId } from '../high-resolution/words.ts';
 import { openAttention } from './attention-view.ts';
+import { openHighResolution } from './high-resolution-view.ts';
 import { openPruning } from './pruning-view.ts';
 
 /** One way to look at a run. */
 export interface View {
   readonly id: string;
   readonly title: string;
+  /** A title that the run gives it. */
+  titleOf?(metadata: RunMetadata): string | undefined;
   /** Why the run has nothing to show here; undefined where it has. @param further the runs next to it */
   missing(metadata: RunMetadata, further: readonly FurtherRun[]): string | undefined;
   open(context: PanelContext, tables: ChartTables): OpenView;
@@ -32,6 +36,13 @@ export const views: readonly (View | WholeView)[] = [
         ? undefined
         : 'This run used every visual token in every layer: nothing was merged or dropped.',
     open: openPruning,
+  },
+  {
+    id: highResolutionViewId,
+    title: 'High resolution',
+    titleOf: detailTitle,
+    missing: detailMissing,
+    open: openHighResolution,
   },
   {
     id: compareViewId,
