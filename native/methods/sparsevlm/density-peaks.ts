@@ -59,10 +59,12 @@ function likeness(
   const length = Float64Array.from({ length: count }, (_, point) => Math.hypot(...row(points, point, channels)));
   for (let a = 0; a < count; a++) {
     for (let b = a; b < count; b++) {
-      let [squares, dot] = [0, 0];
+      let squares = 0;
+      let dot = 0;
       for (let i = 0; i < channels; i++) {
-        const [x, y] = [points[a * channels + i]!, points[b * channels + i]!];
-        squares += (x - y) ** 2;
+        const x = points[a * channels + i]!;
+        const y = points[b * channels + i]!;
+        squares += (x - y) * (x - y);
         dot += x * y;
       }
       distance[a * count + b] = distance[b * count + a] = Math.sqrt(squares / channels);
