@@ -79,6 +79,8 @@ export class DecoderRun {
     const { engine } = this;
     const { reducer, progress, signal } = this.options;
     const { ids, visual: place } = this.input.prompt;
+    const { layers } = this.input.config.decoder;
+    progress?.({ stage: 'prefill', done: 0, total: layers });
     const after = ids.slice(place.first + place.count);
     const textAfter = after.length > 0 ? await engine.embedTokens(after) : undefined;
     let positions: 'renumbered' | 'original' = 'renumbered';
@@ -95,7 +97,6 @@ export class DecoderRun {
     if (textAfter) parts.push(textAfter);
     let hidden = parts.length > 1 ? engine.concatenate(parts) : tokens;
     let sequence = this.firstPositions(positions);
-    const { layers } = this.input.config.decoder;
     const writer = this.options.recorder?.startRows(this.layout.textTokens, this.layout.textTokens);
     for (let layer = 0; layer < layers; layer++) {
       await letOthersRun(signal);

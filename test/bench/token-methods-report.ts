@@ -49,9 +49,8 @@ ${rows
   .map(cells => `| ${cells} |`)
   .join('\n')}
 
-Tokens in and out are means over layers (E_in, E_out); each method meets the budget by the count that its publication uses. Processor time is that of all threads from the last
-vision layer to the first logits, projector included: on a shared machine it says more than the clock, which also counts waiting for a processor. Cache bytes are those
-allocated at the end.
+Tokens in and out are means over layers (E_in, E_out); each method meets the budget by the count that its publication uses. Processor time is that of all
+threads from the beginning of prefill to the first logits: on a shared machine it says more than the clock, which also counts waiting for a processor. Cache bytes are those allocated at the end.
 
 ${verdict(rows)}
 
@@ -72,55 +71,65 @@ function verdict(rows: readonly MethodRow[]): string {
     .join(' ');
 }
 
-/** What a layer costs that reads no attention and shortens nothing. */
+/** Milliseconds of processor time of a layer that reads no attention and shortens nothing, from its MACs. */
 interface CostLine {
-  /** Milliseconds of a layer whatever it computes. */
+  /** Per MAC of the longest sequence, and of the shortest. */
+  readonly longest: number;
+  readonly shortest: number;
+  /** Where the straight line through these two meets no MACs. */
   readonly fixed: number;
-  /** Milliseconds per MAC of the smallest layers and of the full model's. */
-  readonly small: number;
-  readonly full: number;
-  /** At a number of MACs; straight between the two that were measured. */
   at(macs: number): number;
 }
 
-/** From the least times of layers that only run: those with the most tokens, and those with the fewest. */
 function costLine(rows: readonly MethodRow[]): CostLine {
-  const plain = rows.flatMap(({ layers }) => layers.filter(layer => !layer.attentionRead && !layer.shortened));
-  const point = (macs: number): { macs: number; ms: number } => {
+  // The first layer's time includes making the sequence.
+  const plain = rows.flatMap(({ layers }) => layers.slice(1).filter(layer => !layer.attentionRead && !layer.shortened));
+  const point = (macs: number): { macs: number; time: number } => {
     const same = plain.filter(layer => layer.macs === macs);
-    return { macs, ms: same.reduce((sum, layer) => sum + layer.ms, 0) / same.length };
+    return { macs, time: same.reduce((sum, layer) => sum + layer.processor, 0) / same.length };
   };
   const most = point(Math.max(...plain.map(layer => layer.macs)));
   const fewest = point(Math.min(...plain.map(layer => layer.macs)));
-  const slope = (most.ms - fewest.ms) / (most.macs - fewest.macs);
-  return {
-    fixed: fewest.ms - slope * fewest.macs,
-    small: fewest.ms / fewest.macs,
-    full: most.ms / most.macs,
-    at: macs => fewest.ms + slope * (macs - fewest.macs),
-  };
+  const slope = (most.time - fewest.time) / (most.macs - fewest.macs);
+  const at = (macs: number): number => fewest.time + slope * (macs - fewest.macs);
+  return { longest: most.time / most.macs, shortest: fewest.time / fewest.macs, fixed: at(0), at };
 }
 
 function lineWords(full: MethodRow, line: CostLine): string {
   const perGiga = (value: number): string => ms(value * 1e9);
-  return `- A layer that only runs costs ${perGiga(line.full)} a GMAC at the full length and ${perGiga(line.small)} at the shortest one measured (least times, which others' work lengthens least): on a line between them, ${line.fixed > 0 ? `${ms(line.fixed)} a layer do not depend on its tokens, ${ms(line.fixed * full.layers.length)} in all ${full.layers.length}` : 'nothing is left at no tokens'}. Outside the layers, no pruning spends ${ms(full.outside)}.`;
+  const [first, ...others] = full.layers;
+  const start = first!.processor - others.reduce((sum, layer) => sum + layer.processor, 0) / others.length;
+  const fixed =
+    line.fixed > 0
+      ? `${ms(line.fixed)} a layer do not depend on its tokens, ${ms(line.fixed * full.layers.length)} in all ${full.layers.length}`
+      : 'nothing is left at no tokens';
+  return `- All in processor time, medians. A layer that only runs costs ${perGiga(line.longest)} a GMAC at the full length and ${perGiga(line.shortest)} at the shortest: on the line between them, ${fixed}. Of the ${ms(full.processor)} of no pruning, making the sequence takes ${ms(Math.max(0, start))}, the logits ${ms(full.afterLayers)}.`;
 }
 
 function methodWords(row: MethodRow, full: MethodRow, line: CostLine): string {
-  const least = row.layers.reduce((sum, layer) => sum + layer.ms, 0) + row.outside;
-  const ofFull = full.layers.reduce((sum, layer) => sum + layer.ms, 0) + full.outside;
-  const acting = row.layers.filter(layer => layer.attentionRead || layer.shortened);
-  const above = acting.reduce((sum, layer) => sum + layer.ms - line.at(layer.macs), 0);
-  const measured = row.processorRatio.median;
+  const measured = row.processor / full.processor;
   const follows = Math.abs(measured / row.macsRatio - 1) < 0.1;
   const direction = follows ? 'about as much as' : measured > row.macsRatio ? 'less than' : 'more than';
+  const [first] = row.layers;
+  const start = firstActs(row) ? 0 : first!.processor - line.at(first!.macs);
   const parts = [
-    `${row.title} saves ${direction} its MACs say: ${share(measured)} of the processor time for ${share(row.macsRatio)} of the MACs.`,
-    `Of its least ${ms(least)} (no pruning: ${ms(ofFull)}), ${share((line.fixed * row.layers.length) / least)} is what layers cost at no tokens and ${share(row.outside / least)} lies outside the layers`,
+    `layers at no tokens ${ms(line.fixed * row.layers.length)}`,
+    ...(firstActs(row) ? [] : [`making the sequence, in the first layer's time, ${ms(start)}`]),
+    `the logits ${ms(row.afterLayers)}`,
   ];
-  if (acting.length === 0) return `${parts.join(' ')}; no layer of the decoder hands out attention or changes the sequence.`;
-  const layers = `${acting.length} ${acting.length === 1 ? 'layer that hands' : 'layers that hand'} out attention or shorten${acting.length === 1 ? 's' : ''} the sequence`;
-  return `${parts.join(' ')}; the ${layers} take${acting.length === 1 ? 's' : ''} ${ms(above)} more than the line, ${share(above / least)}: reading attention, deciding, and making the shorter sequence.`;
+  const acting = row.layers.filter(layer => layer.attentionRead || layer.shortened);
+  const extra = acting.reduce((sum, layer) => sum + layer.processor - line.at(layer.macs), 0);
+  if (acting.length > 0) {
+    const layers = acting.length === 1 ? 'layer' : `${acting.length} layers`;
+    parts.push(
+      `in the ${layers} where attention is read or tokens leave, ${ms(extra)} more than the line (${share(extra / row.processor)})`,
+    );
+  }
+  return `${row.title} saves ${direction} its MACs say: ${share(measured)} of the time for ${share(row.macsRatio)} of the MACs. Its ${ms(row.processor)} hold ${parts.join(', ')}.`;
+}
+
+function firstActs({ layers: [first] }: MethodRow): boolean {
+  return first !== undefined && (first.attentionRead || first.shortened);
 }
 
 function visionWords(rows: readonly MethodRow[], full: MethodRow): string[] {

@@ -29,8 +29,8 @@ const titles: Readonly<Record<BenchedMethod, string>> = {
 
 /** One layer in prefill. */
 export interface LayerTime {
-  /** Least of all runs: what others do on the machine only adds to it. */
-  readonly ms: number;
+  /** Processor time of all threads, milliseconds, median of runs. That of the first layer includes making the sequence. */
+  readonly processor: number;
   /** By formula F3. */
   readonly macs: number;
   readonly attentionRead: boolean;
@@ -48,7 +48,7 @@ export interface MethodRow {
   readonly prefill: Summary;
   /** To no pruning on the same image in the same round. */
   readonly prefillRatio: Summary;
-  /** The same of processor time, projector included: waiting for a processor that others use does not count. */
+  /** The same of processor time: waiting for a processor that others use does not count. */
   readonly processorRatio: Summary;
   readonly visionRatio: Summary;
   readonly stepRatio: Summary;
@@ -61,8 +61,9 @@ export interface MethodRow {
   readonly solve?: Summary;
   /** [layers] */
   readonly layers: readonly LayerTime[];
-  /** Milliseconds of prefill outside the decoder's layers, least of all runs. */
-  readonly outside: number;
+  /** Processor time of prefill, and of that behind the decoder's layers, milliseconds, medians. */
+  readonly processor: number;
+  readonly afterLayers: number;
 }
 
 export interface MethodTimings {
@@ -72,8 +73,8 @@ export interface MethodTimings {
 
 interface Run {
   readonly metadata: RunMetadata;
-  /** Milliseconds of processor time, all threads, from the last vision layer to the first logits. */
-  readonly processor: number;
+  /** [layers + 2], processor time of the process in milliseconds: as prefill begins, behind every layer, at the first logits. */
+  readonly processor: readonly number[];
 }
 
 interface Measured {
@@ -98,17 +99,21 @@ export async function methodTimings(folder: string, rounds: number): Promise<Met
     progressToken: 'bench',
   });
   const run = async (image: string, method: MethodRequest): Promise<Run> => {
-    let [seen, prefilled] = [process.cpuUsage(), process.cpuUsage()];
+    const processor: number[] = [];
+    const mark = (): void => {
+      const { user, system } = process.cpuUsage();
+      processor.push((user + system) / 1000);
+    };
     const { metadata } = await pipeline.analyze(request(image, method), {
       traced: false,
       progress: ({ stage }) => {
-        if (stage === 'vision') seen = process.cpuUsage();
+        if (stage === 'prefill') mark();
       },
       observer: (_, step) => {
-        if (step === 0) prefilled = process.cpuUsage();
+        if (step === 0) mark();
       },
     });
-    return { metadata, processor: (prefilled.user + prefilled.system - seen.user - seen.system) / 1000 };
+    return { metadata, processor };
   };
   try {
     const settled = await settle(run);
@@ -169,7 +174,7 @@ function rowOf(method: BenchedMethod, measured: readonly Measured[], solves: rea
     leaving: mean(run => meanLeaving(reductionOf(run).layers)),
     prefill: summarize(runs.map(({ ms }) => ms.prefill)),
     prefillRatio: ratios(({ metadata }) => metadata.ms.prefill),
-    processorRatio: ratios(({ processor }) => processor),
+    processorRatio: ratios(processorTime),
     visionRatio: ratios(({ metadata }) => metadata.ms.vision),
     stepRatio: ratios(({ metadata }) => metadata.ms.decode / reductionOf(metadata).decodeSteps),
     macsRatio: meanRatio(run => macsOf(run).prefill),
@@ -177,13 +182,18 @@ function rowOf(method: BenchedMethod, measured: readonly Measured[], solves: rea
     visionLayers: reductionOf(runs[0]!).visionTokens.filter(tokens => tokens > 0).length,
     cacheRatio: meanRatio(run => run.keyValueCacheBytes),
     ...(solves && { solve: summarize(solves) }),
-    layers: layerTimes(runs),
-    outside: summarize(runs.map(run => run.ms.prefill - layersTime(run))).least,
+    layers: layerTimes(measured.map(({ run }) => run)),
+    processor: median(measured.map(({ run }) => processorTime(run))),
+    afterLayers: median(measured.map(({ run }) => run.processor.at(-1)! - run.processor.at(-2)!)),
   };
 }
 
-function layersTime(run: RunMetadata): number {
-  return reductionOf(run).layers.reduce((sum, { prefillMs }) => sum + prefillMs, 0);
+function median(values: readonly number[]): number {
+  return summarize(values).median;
+}
+
+function processorTime({ processor }: Run): number {
+  return processor.at(-1)! - processor[0]!;
 }
 
 function reductionOf({ reduction }: RunMetadata): TokenReduction {
@@ -195,14 +205,14 @@ function macsOf(run: RunMetadata): { readonly vision: number; readonly prefill: 
   return runMacs('F3', reductionOf(run), run.model)!;
 }
 
-function layerTimes(runs: readonly RunMetadata[]): LayerTime[] {
-  const { hiddenSize, intermediateSize } = runs[0]!.model.decoder;
+function layerTimes(runs: readonly Run[]): LayerTime[] {
+  const { hiddenSize, intermediateSize } = runs[0]!.metadata.model.decoder;
   const size = { hiddenSize, intermediateSize: intermediateSize! };
-  return reductionOf(runs[0]!).layers.map(({ attentionRead }, index) => {
-    const layers = runs.map(run => reductionOf(run).layers[index]!);
+  return reductionOf(runs[0]!.metadata).layers.map(({ attentionRead }, index) => {
+    const layers = runs.map(({ metadata }) => reductionOf(metadata).layers[index]!);
     return {
-      ms: summarize(layers.map(({ prefillMs }) => prefillMs)).least,
-      macs: summarize(layers.map(({ sequence }) => prefillMacs('F3', sequence, size))).median,
+      processor: median(runs.map(({ processor }) => processor[index + 1]! - processor[index]!)),
+      macs: median(layers.map(({ sequence }) => prefillMacs('F3', sequence, size))),
       attentionRead,
       shortened: layers.some(({ entering, leaving }) => leaving < entering),
     };
