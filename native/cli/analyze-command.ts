@@ -1,6 +1,7 @@
 /** `fovea analyze`: one run, from the command line to the terminal. */
 import { openTraceFile } from '../../trace/file.ts';
 import { type Analysis, Pipeline } from '../analysis/pipeline.ts';
+import { keptPatches } from '../report/kinds/kept-patches.ts';
 import { parseAnalyzeOptions } from './analyze-options.ts';
 import { summarizeAttention } from './attention-summary.ts';
 import type { CommandContext } from './command.ts';
@@ -52,6 +53,7 @@ async function report(analysis: Analysis, { stdout, environment }: CommandContex
     return renderReport({
       analysis,
       summary: await summarizeAttention(trace),
+      kept: await keptPatches(trace),
       input,
       columns: columnsOf(stdout),
       depth,

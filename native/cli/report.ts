@@ -4,11 +4,14 @@ import type { TraceToken } from '../../trace/schema.ts';
 import type { AttentionSummary } from './attention-summary.ts';
 import { drawPicture, drawShades, heatPicture, magma, shrink } from './half-blocks.ts';
 import { highResolutionText } from './high-resolution-text.ts';
+import { methodLines } from './method-summary.ts';
 import { colourParameters, type ColourDepth, displayWidth, printable, type TextStyle, wrapText } from './terminal.ts';
 
 export interface ReportParts {
   readonly analysis: Analysis;
   readonly summary: AttentionSummary | undefined;
+  /** [patches], 1 where a patch is part of a visual token after the last stage of the method. */
+  readonly kept: Uint8Array;
   /** [height, width, 3] of `image.input`. */
   readonly input: Uint8Array;
   readonly columns: number;
@@ -23,9 +26,11 @@ const gap = 3;
 const fixedSpace = '\u00a0';
 
 export function renderReport(parts: ReportParts): string {
+  const method = methodLines(parts.analysis.metadata, parts.kept, parts.columns - margin.length);
   const sections = [
     question(parts),
     ...(parts.summary ? [pictures(parts, parts.summary)] : []),
+    ...(method.length > 0 ? [method] : []),
     tokens(parts),
     facts(parts),
   ];
@@ -148,7 +153,8 @@ function facts(parts: ReportParts): string[] {
   const times = [
     ms.load > 0 ? `load ${duration(ms.load)}` : 'weights were loaded',
     `vision ${duration(ms.vision)}`,
-    `prefill ${duration(ms.prefill)} for ${metadata.promptTokens + metadata.visual.count} tokens`,
+    ...(ms.solve === undefined ? [] : [`finding parameters for the budget ${duration(ms.solve)}`]),
+    `prefill ${duration(ms.prefill)} for ${prefillTokens(metadata)} tokens`,
     steps > 0 ? `decode ${duration(ms.decode)}, ${duration(ms.decode / steps)} a token` : '',
     `total ${duration(ms.total)}`,
   ].filter(part => part !== '');
@@ -168,6 +174,11 @@ function facts(parts: ReportParts): string[] {
     style.dim(`${''.padEnd(labelWidth)}VS Code with Fovea: code ${quoted(tracePath)}`),
     style.dim(`${''.padEnd(labelWidth)}Python: safetensors.numpy.load_file(${JSON.stringify(tracePath)})`),
   ];
+}
+
+/** Entering the first decoder layer. */
+function prefillTokens({ promptTokens, visual, reduction }: Analysis['metadata']): number {
+  return reduction?.layers[0]?.sequence ?? promptTokens + visual.count;
 }
 
 function quoted(path: string): string {

@@ -112,7 +112,9 @@ function methodWords(row: MethodRow, full: MethodRow, line: CostLine): string {
   const direction = follows ? 'about as much as' : measured > row.macsRatio ? 'less than' : 'more than';
   const [first] = row.layers;
   const start = firstActs(row) ? 0 : first!.processor - line.at(first!.macs);
+  const ofMacs = row.layers.reduce((sum, { macs }) => sum + line.at(macs) - line.fixed, 0);
   const parts = [
+    `${ms(ofMacs)} for its MACs`,
     `layers at no tokens ${ms(line.fixed * row.layers.length)}`,
     ...(firstActs(row) ? [] : [`making the sequence, in the first layer's time, ${ms(start)}`]),
     `the logits ${ms(row.afterLayers)}`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAnalyzeOptions } from '../../native/cli/analyze-options.ts';
 import { drawPicture, drawShades, heatPicture, magma, shrink } from '../../native/cli/half-blocks.ts';
+import { keptMap } from '../../native/cli/method-summary.ts';
 import { progressText } from '../../native/cli/progress-line.ts';
 import {
   colourDepth,
@@ -54,6 +55,10 @@ test('maps run from black to pale yellow, and in shades where there is no colour
   assert.deepEqual(heat.pixel(3, 3), magma(1));
   assert.deepEqual(heat.pixel(1, 1), magma(0));
   assert.deepEqual(drawShades(Float32Array.of(0, 1, 2, 4), 2, 4), ['  ░░', '▒▒██']);
+});
+
+test('a map of kept patches has two rows a line, an odd last row included', () => {
+  assert.deepEqual(keptMap(Uint8Array.of(1, 0, 1, 1, 1, 0, 1, 0, 0), 3), ['█▄▀', '▀··']);
 });
 
 test('a picture is shrunk by averaging', () => {

@@ -124,6 +124,26 @@ test('analyze for a person shows answer, map, probabilities and what to do next,
   assert.ok('tokens' in metadata);
 });
 
+test('analyze with a method tells its counts, its share of the work and which patches are left', async () => {
+  const out = join(folder, 'method.fovea');
+  const words = ['--method', 'cls-top-k', '--budget', '64', '--max-new-tokens', '2'];
+  const { code, stdout, stderr } = await fovea(['analyze', image, question, '-o', out, ...words]);
+  assert.equal(code, exitCodes.ok, stderr);
+  assert.match(stdout, /CLS top-k, budget 64 by tokens entering/);
+  assert.match(stdout, /64 enter \(E_in\)/);
+  assert.match(stdout, /64 × 12/);
+  assert.match(stdout, /prefill .* for 76 tokens/);
+  const map = stdout.split('\n').flatMap(line => /^ {2}([·▀▄█]{24})(?: |$)/.exec(line)?.[1] ?? []);
+  assert.equal(map.length, 12, stdout);
+  const cells = map.join('');
+  const filled = cells.length - cells.replace(/[▀▄]/g, '').length + 2 * (cells.match(/█/g)?.length ?? 0);
+  assert.equal(filled, 64, 'as many patches as the budget');
+
+  const plain = await fovea(['analyze', image, question, '-o', out, '--max-new-tokens', '2']);
+  assert.doesNotMatch(plain.stdout, /E_in|·/);
+  assert.match(plain.stdout, /prefill .* for 588 tokens/);
+});
+
 test('Ctrl-C during the answer writes what there is and exits with 130', async () => {
   const out = join(folder, 'interrupted.fovea');
   const script = `
