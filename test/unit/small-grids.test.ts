@@ -49,7 +49,7 @@ const refused =
     assert.ok(error instanceof FoveaError, String(error));
     assert.equal(error.code, code, error.message);
     assert.match(error.message, message);
-    assert.match(error.hint ?? '', hint);
+    assert.match(error.hint, hint);
     return true;
   };
 
