@@ -5,7 +5,7 @@ import { TraceEditors } from './editor/trace-editors.ts';
 import { evaluatedQuestion } from './evaluation/evaluated-question.ts';
 import { registerHover } from './hover/register.ts';
 import { LiveMethod } from './methods/live-method.ts';
-import { knownMethods, soundMethods } from './methods/own-methods.ts';
+import { allowedToRun, knownMethods, soundMethods } from './methods/own-methods.ts';
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
@@ -33,16 +33,16 @@ export function activate(context: vscode.ExtensionContext): void {
     runCommand: (command, document) => vscode.commands.executeCommand(`fovea.${command}`, document.uri),
     listMethods: async ({ uri }) => soundMethods(await knownMethods({ pipeline, log }, uri)),
     runAgain: async (request, { uri, content }) => {
-      if (content.kind !== 'open') return;
+      if (content.kind !== 'open' || !trusted() || !allowedToRun(request.method, uri)) return;
       const { runAgain } = await import('./analysis/run-again.ts');
       const canCompare = contributes(context, 'fovea.compareRuns');
       await runAgain(analysis, uri, content.reader.metadata, request, { bundledModel, canCompare });
     },
-    askQuestion: (evaluation, question, condition) => {
-      const asked = evaluatedQuestion(evaluation, question, condition);
-      return asked
-        ? analysis.analyzeImage(vscode.Uri.file(asked.imagePath), asked.question, asked.method)
-        : Promise.resolve();
+    askQuestion: async ({ content, uri }, question, condition) => {
+      if (content.kind !== 'evaluation' || !trusted()) return;
+      const asked = evaluatedQuestion(content.evaluation, question, condition);
+      if (asked && allowedToRun(asked.method.name, uri))
+        await analysis.analyzeImage(vscode.Uri.file(asked.imagePath), asked.question, asked.method);
     },
   });
   const runs = new RunFolder(context, log);

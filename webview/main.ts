@@ -103,7 +103,11 @@ host.listen(message => {
       open(message).catch(fail);
       break;
     case 'evaluation':
-      openEvaluation(message);
+      try {
+        openEvaluation(message);
+      } catch (error) {
+        fail(error);
+      }
       break;
     case 'slice':
     case 'sliceFailed':

@@ -30,7 +30,8 @@ export class PanelQuestions {
     this.waiting.delete(answer.request);
   }
 
-  dispose(): void {
+  /** The page that was asked is gone. */
+  abandon(): void {
     for (const { reject } of this.waiting.values()) reject(new Error('The panel was closed.'));
     this.waiting.clear();
   }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import type { PanelCommand, PanelMethod, RunAgain, ToHost, ToPanel } from '../../webview/messages.ts';
 import { background } from '../background.ts';
@@ -17,7 +16,7 @@ export interface PanelServices {
   readonly log: vscode.LogOutputChannel;
   readonly runCommand: (command: PanelCommand, document: TraceDocument) => Thenable<unknown>;
   /** Runs a question of an evaluation under one of its conditions; both are indices that the panel sent. */
-  readonly askQuestion: (evaluation: Evaluation, question: number, condition: number) => Thenable<unknown>;
+  readonly askQuestion: (document: TraceDocument, question: number, condition: number) => Promise<void>;
   readonly listMethods: (document: TraceDocument) => Promise<readonly PanelMethod[]>;
   readonly runAgain: (request: RunAgain, document: TraceDocument) => Promise<unknown>;
   /** Called when this panel's line for the status bar changes. */
@@ -61,7 +60,7 @@ export class TracePanel {
         background(this.showDocument(), services.log);
       }),
       panel.onDidDispose(() => {
-        this.questions.dispose();
+        this.questions.abandon();
         vscode.Disposable.from(...this.subscriptions).dispose();
       }),
     ];
@@ -113,6 +112,7 @@ export class TracePanel {
     switch (message.type) {
       case 'ready':
         // Sent again whenever the panel was hidden in between: its document is then a new one.
+        if (this.listening) this.questions.abandon();
         this.listening = true;
         await this.showDocument();
         break;
@@ -127,8 +127,7 @@ export class TracePanel {
         await this.services.runCommand(message.command, this.document);
         break;
       case 'askQuestion':
-        if (this.document.content.kind === 'evaluation')
-          await this.services.askQuestion(this.document.content.evaluation, message.question, message.condition);
+        await this.services.askQuestion(this.document, message.question, message.condition);
         break;
       case 'methods':
         await this.post({ type: 'methods', methods: await this.services.listMethods(this.document) });

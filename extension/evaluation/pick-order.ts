@@ -2,6 +2,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodSummary } from '../../native/rpc.ts';
+import { plainLabel } from '../typed-pick.ts';
 import { parseBudgets, parseLimit } from './evaluation-answers.ts';
 
 const mostSets = 200;
@@ -98,7 +99,7 @@ async function pickMethods(
     .filter(({ name }) => name !== 'none')
     .flatMap(({ name, title, summary, variants, own: isOwn }) => {
       const place = isOwn && { detail: vscode.workspace.asRelativePath(name) };
-      const own = { label: title, description: summary, ...place, method: name };
+      const own = { label: plainLabel(title), description: plainLabel(summary), ...place, method: name };
       const others = variants.slice(1).map(variant => ({
         label: `${title} (${variant})`,
         description: vscode.l10n.t('as the publication says, where it differs from the code'),

@@ -113,7 +113,7 @@ export class RunHovers {
         ? [
             {
               label: vscode.l10n.t('Compare'),
-              target: commandLink('fovea.compareRuns', trace, vscode.Uri.file(other.path)),
+              target: commandLink('fovea.compareRuns', [trace, vscode.Uri.file(other.path)]),
             },
           ]
         : []),

@@ -4,9 +4,11 @@ import * as vscode from 'vscode';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { stageSentence } from '../analysis/stage-words.ts';
 import { background } from '../background.ts';
+import { imagePathOf } from '../editor/image-of-trace.ts';
 import type { PipelineClient, PipelineRequest } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
 import { liveTracePath } from './live-trace-path.ts';
+import { namedByUser } from './own-methods.ts';
 
 export interface LiveMethodServices {
   readonly pipeline: PipelineClient;
@@ -36,7 +38,7 @@ export class LiveMethod implements vscode.Disposable {
 
   private async runAgain(module: string): Promise<void> {
     const open = this.services.openRuns().find(({ metadata }) => metadata.method.module?.path === module);
-    if (!open) return;
+    if (!open || !namedByUser(module, open.trace)) return;
     this.running?.abort();
     const control = new AbortController();
     this.running = control;
@@ -80,7 +82,7 @@ export function requestFor(
   const settings = new Settings(trace);
   const given = (method.given ?? []).map(name => [name, method.parameters[name]!] as const);
   return {
-    imagePath: image.path ?? '',
+    imagePath: imagePathOf({ image }) ?? '',
     question: prompt.question,
     modelFolder: model.bundled ? bundledModel : model.folder,
     tracePath: liveTracePath(trace.fsPath),

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { MethodSummary } from '../../native/rpc.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
 import { methodPaths } from './method-paths.ts';
+import { mayRun, moduleOf } from './named-module.ts';
 
 /** Absolute paths of the modules that `fovea.methods` names; relative ones are taken from the workspace folder. */
 function ownMethods(resource?: vscode.Uri): readonly string[] {
@@ -20,6 +21,31 @@ export async function knownMethods(
   const methods = await pipeline.methods(vscode.workspace.isTrusted ? ownMethods(resource) : []);
   for (const { own } of methods) if (own?.problem !== undefined) log.warn(own.problem);
   return methods;
+}
+
+/** Whether a method that a trace names may run: as `mayRun`, by the settings of the trace and of the module. */
+export function namedByUser(method: string, resource: vscode.Uri): boolean {
+  const module = moduleOf(method);
+  return mayRun(method, [
+    ...ownMethods(resource),
+    ...(module === undefined ? [] : ownMethods(vscode.Uri.file(module))),
+  ]);
+}
+
+/** As `namedByUser`, and says what to do where it may not. */
+export function allowedToRun(method: string, resource: vscode.Uri): boolean {
+  if (namedByUser(method, resource)) return true;
+  const open = vscode.l10n.t('Open Settings');
+  const message = vscode.l10n.t(
+    'The method {0} is named by this file only, so it does not run. If you trust it, add it to fovea.methods.',
+    moduleOf(method) ?? method,
+  );
+  void vscode.window
+    .showWarningMessage(message, open)
+    .then(answer =>
+      answer === open ? vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.methods') : undefined,
+    );
+  return false;
 }
 
 /** Those that can run as they are now. */

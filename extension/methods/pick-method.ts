@@ -1,6 +1,7 @@
 /** Which method runs, at which budget. Escape at any step ends it. */
 import * as vscode from 'vscode';
 import type { MethodRequest, MethodSummary } from '../../native/rpc.ts';
+import { plainLabel } from '../typed-pick.ts';
 
 interface MethodItem extends vscode.QuickPickItem {
   readonly request: MethodRequest;
@@ -27,13 +28,15 @@ export async function pickMethod(methods: readonly MethodSummary[]): Promise<Met
   if (!chosen.budget) return chosen.request;
   const budget = await askBudget(chosen.budget);
   if (budget === undefined) return undefined;
-  return budget === '' ? chosen.request : { ...chosen.request, budget: Number(budget) };
+  return budget.trim() === '' ? chosen.request : { ...chosen.request, budget: Number(budget) };
 }
 
 function itemsOf({ name, title, summary, variants, budget, own }: MethodSummary): MethodItem[] {
   if (own) {
     // Running a broken one says with its remedies what is wrong.
-    const [label, detail] = own.problem === undefined ? [title, summary] : [`$(warning) ${title}`, own.problem];
+    const named = plainLabel(title);
+    const [label, detail] =
+      own.problem === undefined ? [named, plainLabel(summary)] : [`$(warning) ${named}`, plainLabel(own.problem)];
     const description = vscode.workspace.asRelativePath(name);
     return [{ label, description, detail, request: { name }, ...(budget && { budget }) }];
   }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { liveTracePath } from '../../extension/methods/live-trace-path.ts';
 import { methodFile, methodName } from '../../extension/methods/method-name.ts';
 import { methodPaths } from '../../extension/methods/method-paths.ts';
+import { mayRun } from '../../extension/methods/named-module.ts';
 
 test('a title becomes a name of letters, digits and hyphens, and a file of that name', () => {
   assert.equal(methodName('  Keep the brightest! '), 'keep-the-brightest');
@@ -28,4 +29,21 @@ test('paths in the setting are taken from the workspace folder; what is no path 
 test('a run is written again beside the first one, and always to the same place', () => {
   assert.equal(liveTracePath('/runs/a.fovea'), '/runs/a-live.fovea');
   assert.equal(liveTracePath('/runs/a-live.fovea'), '/runs/a-live.fovea');
+});
+
+test('a trace names methods of Fovea freely, and modules only if the user named them, too', () => {
+  const own = path.resolve('/project/methods/a.mjs');
+  const named = [own];
+  for (const method of ['none', 'fastv', 'fastv+flexattention', own, `${own}+flexattention`])
+    assert.ok(mayRun(method, named), method);
+  const other = path.resolve('/project/scripts/deploy.mjs');
+  for (const method of [
+    other,
+    `${other}+flexattention`,
+    'deploy.mjs',
+    'deploy.JS+flexattention',
+    './a',
+    'methods\\a.cjs',
+  ])
+    assert.ok(!mayRun(method, named), method);
 });
