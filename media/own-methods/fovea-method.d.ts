@@ -98,7 +98,7 @@ export interface DecoderNeeds {
 export interface DecoderView {
   readonly layer: number;
   readonly tokens: readonly VisualToken[];
-  /** [heads, rows, tokens], probability; empty unless asked for */
+  /** [heads, rows, tokens], probability; only if asked for */
   readonly attention: Float32Array;
   readonly rows: number;
   readonly rowPositions: Int32Array;

@@ -85,8 +85,9 @@ export class DecoderRun {
     const textAfter = after.length > 0 ? await engine.embedTokens(after) : undefined;
     let positions: 'renumbered' | 'original' = 'renumbered';
     let tokens = visual;
-    if (reducer.hooks.beforeDecoder && textAfter) {
-      const reduction = await reducer.beforeDecoder({ visual: engine.read(visual), text: engine.read(textAfter) });
+    if (reducer.hooks.beforeDecoder) {
+      const text = textAfter ? engine.read(textAfter) : new Float32Array();
+      const reduction = await reducer.beforeDecoder({ visual: engine.read(visual), text });
       if (reduction) {
         tokens = engine.combineRows(visual, reduction.groups);
         ({ positions } = reduction);

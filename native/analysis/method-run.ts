@@ -52,12 +52,14 @@ export class MethodRun {
     let trials = 0;
     const measure = async (parameters: Parameters): Promise<TokenCounts> => {
       progress?.({ stage: 'solve', done: trials++, total: 0 });
+      // Only prefill is measured, so no cache need be trimmed for decode.
+      const { afterPrefill: _, ...hooks } = await restart(parameters);
       const trial = new DecoderRun(
         engine,
         { ...input, maxNewTokens: 1 },
         {
           signal,
-          reducer: reducer.continuedBy(await restart(parameters)),
+          reducer: reducer.continuedBy(hooks),
           fetching: highResolution?.reader(false),
         },
       );

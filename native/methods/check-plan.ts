@@ -1,4 +1,5 @@
 /** A plan is checked before it is executed, so that a faulty method fails with its hook's name and not somewhere later. */
+import { noReason } from '../../trace/fates.ts';
 import { FoveaError } from '../errors.ts';
 import type { CachePlan, PlanRecord, TokenPlan } from './method.ts';
 
@@ -59,6 +60,14 @@ function checkRecord(plan: PlanRecord, count: number, fail: Fail): void {
   const lists = { reasonOf: plan.reasonOf, partnerOf: plan.partnerOf };
   for (const [name, list] of Object.entries(lists)) {
     if (list && list.length !== count) fail(`has ${list.length} entries in ${name} for ${count} visual tokens`);
+  }
+  const reasons = plan.reasons?.length ?? 0;
+  for (const reason of Array.from(plan.reasonOf ?? [])) {
+    if (reason === noReason || (Number.isSafeInteger(reason) && reason >= 0 && reason < reasons)) continue;
+    fail(`names reason ${String(reason)}, but has ${reasons} (${noReason} is for none)`);
+  }
+  for (const rater of plan.raters ?? []) {
+    if (!Number.isSafeInteger(rater) || rater < 0) fail(`names text token ${String(rater)} in raters`);
   }
   for (const index of plan.keySet ?? []) requireIndex(index, count, 'keySet', fail);
   for (const index of plan.rescued ?? []) requireIndex(index, count, 'rescued', fail);

@@ -38,7 +38,11 @@ export function fetchesHighResolution(request: MethodRequest): boolean {
 
 /** @throws FoveaError `usage` */
 function namesOf({ name }: MethodRequest): readonly string[] {
-  const names = isModulePath(name) && !/\+[a-z]+$/.test(name) ? [name] : name.split('+').map(part => part.trim());
+  // Only what follows the last "+" of a path is a method: folders may have one in their names.
+  const second = isModulePath(name) ? (/\+([a-z]+)$/.exec(name)?.[1] ?? '') : undefined;
+  if (second === '') return [name];
+  if (second !== undefined) return [name.slice(0, -second.length - 1), second];
+  const names = name.split('+').map(part => part.trim());
   if (names.length <= 2) return names;
   throw new FoveaError('usage', `${name} are too many methods at once.`, 'Two run together, e.g. fastv+flexattention.');
 }

@@ -50,6 +50,7 @@ export const fastV: TokenMethod = {
   resolveBudget,
   predict: setup => {
     const { shape, parameters } = setup;
+    requireLayer(setup);
     const patches = patchesOf(setup);
     const entering = Array.from({ length: shape.decoder.layers }, (_, layer) =>
       layer < Number(parameters['layer']) ? patches : keptTokens(setup),
@@ -62,11 +63,7 @@ export const fastV: TokenMethod = {
     };
   },
   start: setup => {
-    const layer = Number(setup.parameters['layer']);
-    if (layer >= setup.shape.decoder.layers) {
-      const hint = `The model has ${setup.shape.decoder.layers} layers: choose a smaller one.`;
-      throw new FoveaError('usage', `FastV cannot prune before layer ${layer}.`, hint);
-    }
+    const layer = requireLayer(setup);
     const rows = setup.parameters['rows'] === 'all' ? 'all' : 'last';
     if (layer === 0) return { beforeDecoder: ({ tokens }) => drawn(setup, tokens.length) };
     return {
@@ -75,6 +72,14 @@ export const fastV: TokenMethod = {
     };
   },
 };
+
+/** @throws FoveaError `usage` for a layer that the model does not have */
+function requireLayer({ parameters, shape: { decoder } }: MethodSetup): number {
+  const layer = Number(parameters['layer']);
+  if (layer < decoder.layers) return layer;
+  const hint = `The model has ${decoder.layers} layers: choose a smaller one.`;
+  throw new FoveaError('usage', `FastV cannot prune before layer ${layer}.`, hint);
+}
 
 function patchesOf({ shape }: MethodSetup): number {
   return shape.grid.rows * shape.grid.columns;
@@ -87,9 +92,9 @@ function keptTokens(setup: MethodSetup): number {
 /** E_in = (K x patches + (L - K) x kept) / L, solved for what is kept. */
 function resolveBudget(budget: number, setup: MethodSetup): { parameters: MethodSetup['parameters'] } {
   const { layers } = setup.shape.decoder;
-  const layer = Number(setup.parameters['layer']);
+  const layer = requireLayer(setup);
   const patches = patchesOf(setup);
-  const kept = Math.round((budget * layers - layer * patches) / Math.max(1, layers - layer));
+  const kept = Math.round((budget * layers - layer * patches) / (layers - layer));
   if (kept < 1) {
     const least = Math.ceil((layer * patches + layers - layer) / layers);
     throw new FoveaError(

@@ -3,7 +3,7 @@ import type { MethodRequest } from '../rpc.ts';
 
 /** What runs a run's method again: every parameter with the value that ran, so that no budget has to be met anew. */
 export function methodRequestOf({ method }: Pick<RunMetadata, 'method'>): MethodRequest | undefined {
-  if (method.name === 'none' && !method.beside) return undefined;
+  if (method.name === 'none' && !method.beside && !method.module) return undefined;
   const { beside } = method;
   const own = method.module?.path ?? method.name;
   const second = beside

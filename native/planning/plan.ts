@@ -32,6 +32,8 @@ export interface Plan {
 }
 
 const halfBytes = 2;
+const withoutHighResolution =
+  'High-resolution tokens are not counted here: how many are read follows from the image. A run with --json tells what they cost.';
 
 /** @throws FoveaError `usage` for methods whose counts follow from the image, `budget-impossible` */
 export async function planMethod(
@@ -41,9 +43,12 @@ export async function planMethod(
   formula: MacFormula,
 ): Promise<Plan> {
   const text = { before: 0, after: Array.from({ length: textTokens }, () => '') };
-  const { method, setup, budget, notes } = await chooseMethod(request, shape, text);
+  const chosen = await chooseMethod(request, shape, text);
+  await chosen.dispose?.();
+  const { method, setup, budget, notes, highResolution } = chosen;
   const predicted = method.predict?.(setup, budget);
   if (!predicted) {
+    if (!method.predict) throw new FoveaError('usage', `There is no plan for ${method.title}.`, 'Run it on an image.');
     const hint = method.budget ? 'Name a budget with --budget, or run it on an image.' : 'Run it on an image.';
     throw new FoveaError('usage', `How many tokens ${method.title} keeps follows from the image.`, hint);
   }
@@ -72,7 +77,7 @@ export async function planMethod(
       decode: perToken * total(cached),
       full: perToken * visualTokens * decoder.layers,
     },
-    notes: [...notes, ...(predicted.notes ?? [])],
+    notes: [...notes, ...(predicted.notes ?? []), ...(highResolution ? [withoutHighResolution] : [])],
   };
 }
 

@@ -1,6 +1,6 @@
 /** The user's own methods: they run, and what is wrong with one is said with its function, never a dead pipeline. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -8,6 +8,7 @@ import type * as own from '../../media/own-methods/fovea-method.d.ts';
 import { Pipeline } from '../../native/analysis/pipeline.ts';
 import type * as method from '../../native/methods/method.ts';
 import { methodSummaries } from '../../native/methods/method-summaries.ts';
+import { chooseMethod } from '../../native/methods/choose-method.ts';
 import { loadOwnMethod } from '../../native/methods/own/own-method.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import { knownShapes } from '../../native/planning/known-shapes.ts';
@@ -71,6 +72,18 @@ test('the template is a working method, its parameters can be set, and the trace
   assert.deepEqual([stages[0]!.title, stages[0]!.scores[0]!.cutoff!.rule], ['Keep the most attended', 'top-k']);
 });
 
+test('a method in a folder with a plus in its name fetches high-resolution tokens beside it', async () => {
+  const file = await moduleOf('beside', 'return { beforeDecoder: () => ({ keep: [7] }) };');
+  const plus = path.join(folder, 'a+b');
+  await mkdir(plus);
+  await writeFile(path.join(plus, 'beside.mjs'), await readFile(file));
+  const { shape } = knownShapes['llava-1.5-7b']!;
+  const request = { name: `${path.join(plus, 'beside.mjs')}+flexattention` };
+  const chosen = await chooseMethod(request, shape, { before: 0, after: [] });
+  await chosen.dispose!();
+  assert.deepEqual([chosen.method.name, chosen.beside!.method.name], ['beside', 'flexattention']);
+});
+
 test('an edited module is read anew by the next run', async () => {
   const keep = (count: number) =>
     `return { beforeDecoder: ({ tokens }) => ({ keep: tokens.map((_, i) => i).slice(0, ${count}) }) };`;
@@ -111,6 +124,14 @@ test('a function that throws, and a plan that cannot be followed, are named with
   await failing('far', 'return { beforeDecoder: () => ({ keep: [9999] }) };', /names 9999 .* there are 576/);
   await failing('text', 'return { beforeDecoder: () => "all" };', /beforeDecoder\(\) returned is string/);
   await failing('words', 'return { beforeDecoder: () => ({ keep: ["a"] }) };', /not all numbers/);
+  await failing('deep', 'return { visionNeeds: Array(99).fill({ at: "after" }) };', /visionNeeds for 99 layers/);
+  await failing('where', 'return { visionNeeds: [{ hidden: true }] };', /visionNeeds\[0\] without at/);
+  await failing('rows', 'return { decoderNeeds: [{ attention: "rows" }] };', /decoderNeeds\[0\] with attention/);
+  await failing('needs', 'return { decoderNeeds: { attention: "last" } };', /decoderNeeds that are no list/);
+  const record = (more: string): string => `return { beforeDecoder: ({ tokens }) => ({ keep: [0], ${more} }) };`;
+  await failing('cut', record('scores: [{ name: "s", values: tokens.map(() => 0), cutoff: NaN }]'), /no number/);
+  await failing('why', record('reasons: ["a"], reasonOf: tokens.map(() => 1)'), /names reason 1, but has 1/);
+  await failing('rater', record('raters: [-4]'), /names text token -4 in raters/);
   await failing('exit', 'process.exit(3);', /ended its thread/);
   const { metadata } = await pipeline.analyze(requestOf({ name: 'none' }), { traced: false });
   assert.equal(metadata.status.state, 'complete', 'the pipeline is alive');

@@ -116,6 +116,15 @@ test('where equal steps would merge more than half of a block, they fall; what c
   assert.equal(mergeSchedule(576, 1, 300), undefined);
 });
 
+test('a plan refuses a layer that is not there, and says what it leaves out', async () => {
+  const { shape } = await shapeOf('llava-1.5-7b');
+  const beyond: MethodRequest = { name: 'fastv', parameters: { layer: 32 } };
+  await assert.rejects(planMethod(shape, beyond, 36, 'F3'), { code: 'usage', message: /before layer 32/ });
+  await assert.rejects(planMethod(shape, { name: 'llava-hd' }, 36, 'F3'), { message: /no plan for LLaVA-HD/ });
+  const { notes } = await planMethod(shape, { name: 'fastv+flexattention', budget: 192 }, 36, 'F3');
+  assert.match(notes.join(' '), /High-resolution tokens are not counted/);
+});
+
 test('methods whose counts follow from the image, and shapes that are not known, are told so', async () => {
   await assert.rejects(shapeOf('llava-9'), { code: 'usage', hint: /llava-1\.5-7b/ });
   const { shape } = await shapeOf('media/models/fovea-tiny/config.json');

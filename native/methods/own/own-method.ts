@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { FoveaError } from '../../errors.ts';
-import type { DecoderNeeds, MethodHooks, ModelShape, ParameterSpec, TokenMethod, VisionNeeds } from '../method.ts';
+import type { MethodHooks, ModelShape, ParameterSpec, TokenMethod } from '../method.ts';
+import { parseDecoderNeeds, parseVisionNeeds } from './parse-own-needs.ts';
 import { parseCachePlan, parseTokenPlan } from './parse-own-plan.ts';
 import type { WorkerCall } from './worker-messages.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -99,7 +100,7 @@ function describedMethod(value: unknown, thread: WorkerThread): TokenMethod {
         return { parameters: { ...setup.parameters, ...(given as TokenMethodParameters) } };
       },
     }),
-    start: async setup => hooksOf(await thread.call('start', setup), thread, shown),
+    start: async setup => hooksOf(await thread.call('start', setup), thread, shown, setup.shape),
   };
 }
 
@@ -125,7 +126,7 @@ function parseParameter(value: unknown, fail: (problem: string) => never): Param
   };
 }
 
-function hooksOf(value: unknown, thread: WorkerThread, title: string): MethodHooks {
+function hooksOf(value: unknown, thread: WorkerThread, title: string, { vision, decoder }: ModelShape): MethodHooks {
   const fields = value as Fields;
   const functions = fields['functions'] as readonly string[];
   const where = (call: WorkerCall): string => `${basename(thread.path)}, ${call}()`;
@@ -135,8 +136,12 @@ function hooksOf(value: unknown, thread: WorkerThread, title: string): MethodHoo
     };
   const { visionNeeds, decoderNeeds, proportionalAttention, decodePositions } = fields;
   return {
-    ...(Array.isArray(visionNeeds) && { visionNeeds: visionNeeds as (VisionNeeds | undefined)[] }),
-    ...(Array.isArray(decoderNeeds) && { decoderNeeds: decoderNeeds as (DecoderNeeds | undefined)[] }),
+    ...((visionNeeds ?? undefined) !== undefined && {
+      visionNeeds: parseVisionNeeds(visionNeeds, vision.layers, where('start')),
+    }),
+    ...((decoderNeeds ?? undefined) !== undefined && {
+      decoderNeeds: parseDecoderNeeds(decoderNeeds, decoder.layers, where('start')),
+    }),
     ...(proportionalAttention === true && { proportionalAttention }),
     ...(decodePositions === 'cache-length' && { decodePositions }),
     ...tokenHook('visionLayer'),

@@ -2,16 +2,16 @@
 import { FoveaError } from '../../errors.ts';
 import type { CachePlan, PlanRecord, PlanScore, TokenGroup, TokenPlan } from '../method.ts';
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** @param where the function, for the error @throws FoveaError `method-failed` */
 export function parseTokenPlan(value: unknown, where: string, title: string): TokenPlan | undefined {
   if (value === undefined || value === null) return undefined;
   const fields = requireFields(value, where);
   const { keep, tokens, positions } = fields;
-  if (keep !== undefined && tokens !== undefined) throw bad(where, 'has both keep and tokens');
+  if (keep !== undefined && tokens !== undefined) throw badAnswer(where, 'has both keep and tokens');
   if (positions !== undefined && positions !== 'renumbered' && positions !== 'original') {
-    throw bad(where, `has positions ${JSON.stringify(positions)} instead of "renumbered" or "original"`);
+    throw badAnswer(where, `has positions ${JSON.stringify(positions)} instead of "renumbered" or "original"`);
   }
   const kept = keep === undefined ? undefined : indices(keep, 'keep', where);
   const groups = tokens === undefined ? kept?.map(member => ({ members: [member] })) : parseGroups(tokens, where);
@@ -27,7 +27,7 @@ export function parseCachePlan(value: unknown, where: string, title: string): Ca
   if (value === undefined || value === null) return undefined;
   const fields = requireFields(value, where);
   const { fromLayer, kept } = fields;
-  if (typeof fromLayer !== 'number') throw bad(where, 'has no number fromLayer');
+  if (typeof fromLayer !== 'number') throw badAnswer(where, 'has no number fromLayer');
   return { ...parseRecord(fields, where, title), fromLayer, kept: indices(kept, 'kept', where) };
 }
 
@@ -51,7 +51,7 @@ const units = ['probability', 'share', 'cosine', 'count', 'distance', 'density',
 
 function parseScore(value: unknown, where: string): PlanScore {
   const { name, title, unit, values, cutoff } = requireFields(value, `a score of ${where}`);
-  if (typeof name !== 'string' || name === '') throw bad(where, 'has a score without a name');
+  if (typeof name !== 'string' || name === '') throw badAnswer(where, 'has a score without a name');
   return {
     name,
     title: typeof title === 'string' ? title : name,
@@ -64,7 +64,8 @@ function parseScore(value: unknown, where: string): PlanScore {
 function parseCutoff(value: unknown, name: string, where: string): NonNullable<PlanScore['cutoff']> {
   const fields = typeof value === 'number' ? { value } : requireFields(value, `the cutoff of "${name}"`);
   const { value: at, above, inclusive, rule } = fields;
-  if (typeof at !== 'number') throw bad(where, `has a cutoff of "${name}" that is no number`);
+  if (typeof at !== 'number' || !Number.isFinite(at))
+    throw badAnswer(where, `has a cutoff of "${name}" that is no number`);
   return {
     value: at,
     above: above === 'merges' || above === 'goes' ? above : 'stays',
@@ -86,14 +87,14 @@ function parseGroups(value: unknown, where: string): TokenGroup[] {
   });
 }
 
-function requireFields(value: unknown, where: string): Fields {
+export function requireFields(value: unknown, where: string): Fields {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw bad(where, `is ${value === null ? 'null' : typeof value} and no object`);
+  throw badAnswer(where, `is ${value === null ? 'null' : typeof value} and no object`);
 }
 
 function list(value: unknown, name: string, where: string): readonly unknown[] {
   if (Array.isArray(value)) return value as unknown[];
-  throw bad(where, `has ${name} that are no list`);
+  throw badAnswer(where, `has ${name} that are no list`);
 }
 
 function numbers(value: unknown, name: string, where: string): ArrayLike<number> {
@@ -101,16 +102,16 @@ function numbers(value: unknown, name: string, where: string): ArrayLike<number>
     ? Array.from(value as Float64Array)
     : list(value, name, where);
   if (values.every(each => typeof each === 'number')) return values;
-  throw bad(where, `has ${name} that are not all numbers`);
+  throw badAnswer(where, `has ${name} that are not all numbers`);
 }
 
 function indices(value: unknown, name: string, where: string): number[] {
   const found = Array.from(numbers(value, name, where));
   if (found.every(Number.isSafeInteger)) return found;
-  throw bad(where, `has ${name} that are not all whole numbers`);
+  throw badAnswer(where, `has ${name} that are not all whole numbers`);
 }
 
-function bad(where: string, problem: string): FoveaError {
+export function badAnswer(where: string, problem: string): FoveaError {
   return new FoveaError(
     'method-failed',
     `What ${where} returned ${problem}.`,

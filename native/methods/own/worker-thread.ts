@@ -32,6 +32,8 @@ export class WorkerThread {
       stdout: true,
       stderr: true,
     });
+    this.worker.stdout.resume();
+    this.worker.stderr.resume();
     this.worker.on('message', (answer: WorkerAnswer) => {
       this.settle(answer);
     });
