@@ -43,7 +43,10 @@ export interface HighResolutionTimes {
   readonly encode: number;
   /** Keys and values of all high-resolution tokens, all attending layers, once. */
   readonly project: number;
-  /** Keys and values of the tokens that one step selected, projected anew as the official code does at every step; mean. */
+  /**
+   * Keys and values of the tokens that one step selected, projected anew as the official code does at every step: the mean of
+   * all steps where that was done; where projections were kept, one layer's time, times the layers.
+   */
   readonly reprojectStep?: number;
 }
 

@@ -125,7 +125,12 @@ export class Pipeline {
 
     const tiles = tilesOf(config.vision.imageSize, loadable.checkpoint.config.vision.imageSize);
     const shape = recordedShape(files, prompt, tiles);
-    const high = highResolution && highResolutionSize(config, highResolution, request.maxNewTokens);
+    const high =
+      highResolution &&
+      highResolutionSize(config, highResolution, {
+        promptLength: prompt.ids.length,
+        maxNewTokens: request.maxNewTokens,
+      });
     if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + (high?.traceBytes ?? 0));
     const recorder = traced ? new TraceRecorder(shape) : undefined;
     const { run, engine, load } = await this.answer(

@@ -41,20 +41,26 @@ function visionBytes({ vision }: ModelConfig): number {
   return (2 * vision.heads * tokens ** 2 + 2 * tokens * vision.intermediateSize) * floatBytes;
 }
 
-/** What high-resolution tokens add: their features, kept keys and values, weights and selections; and bytes of the trace. */
+/**
+ * What high-resolution tokens add at most: their features, kept keys and values and those that one layer reads, its attention to
+ * them, weights and selections; and bytes of the trace.
+ */
 export function highResolutionSize(
   { vision, decoder }: ModelConfig,
-  { image, plan, projections }: HighResolutionInput,
-  maxNewTokens: number,
+  { image, plan, projections }: Pick<HighResolutionInput, 'image' | 'plan' | 'projections'>,
+  { promptLength, maxNewTokens }: Pick<RunSize, 'promptLength' | 'maxNewTokens'>,
 ): { readonly memoryBytes: number; readonly traceBytes: number } {
   const patches = gridSide(vision) ** 2;
   const tokens = patches * image.tiles ** 2;
   const layers = plan.attending.length;
   const keyWidth = decoder.keyValueHeads * decoder.headSize;
   const kept = plan.keepProjections ? 2 * layers * tokens * keyWidth : 0;
+  const rows = plan.rows === 'all' ? promptLength : 1;
+  // Scores, those beside the plain ones, and their softmax.
+  const read = 2 * tokens * keyWidth + 3 * decoder.heads * rows * (promptLength + tokens);
   const weights = (projections.requiredBytes * layers) / projections.layers.size;
   // Of each patch: attention and normalised in F32, binarised and cells in a byte each.
   const traceBytes = maxNewTokens * (layers + 1) * (tokens * 2 + patches * 10 + decoder.heads * 24);
-  const floats = image.pixels.length + 2 * tokens * decoder.hiddenSize + kept;
+  const floats = image.pixels.length + 2 * tokens * decoder.hiddenSize + kept + read;
   return { memoryBytes: floats * floatBytes + weights + 2 * traceBytes, traceBytes };
 }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '../../native/checkpoint-file.ts';
-import { runBytes } from '../../native/analysis/run-memory.ts';
+import { highResolutionSize, runBytes } from '../../native/analysis/run-memory.ts';
+import { copiedDescription, type LayerProjections } from '../../native/checkpoint/high-resolution-weights.ts';
 import { parseModelConfig } from '../../native/checkpoint/parse-config.ts';
+import { chooseMethod } from '../../native/methods/choose-method.ts';
+import { knownShapes } from '../../native/planning/known-shapes.ts';
 
 /** LLaVA-1.5-7B: 32 layers of 32 heads, 576 visual tokens, MLP of 11 008. */
 const llava7b: JsonObject = { model_type: 'llava', text_config: { max_position_embeddings: 4096 } };
@@ -29,4 +32,19 @@ test('a long question needs memory for the attention of its prefill, scores and 
 test('a question of a line is no reason to refuse a model that fits', () => {
   assert.ok(size(40, true) < 1.3e9, `${size(40, true)} bytes`);
   assert.ok(size(40, false) < 1e9, `${size(40, false)} bytes`);
+});
+
+test('high-resolution tokens that every row of the prompt reads need memory for that attention', async () => {
+  const { shape } = knownShapes['llava-1.5-7b']!;
+  const bytes = async (variant: 'code' | 'paper'): Promise<number> => {
+    const { highResolution } = await chooseMethod({ name: 'flexattention', variant }, shape, { before: 0, after: [] });
+    const description = copiedDescription(32);
+    const layers = new Map(description.layers.map(layer => [layer, {} as LayerProjections]));
+    const projections = { id: '', description, layers, requiredBytes: 0 };
+    const image = { pixels: new Float32Array(), tiles: 3 };
+    const high = { image, plan: highResolution!, projections };
+    return highResolutionSize(config, high, { promptLength: 616, maxNewTokens: 1 }).memoryBytes;
+  };
+  const [code, paper] = [await bytes('code'), await bytes('paper')];
+  assert.ok(paper - code > 2 * 32 * 615 * (616 + 5184) * 4, `${paper - code} bytes`);
 });
