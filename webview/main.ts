@@ -9,6 +9,7 @@ import './style/axis.css';
 import './style/light-theme.css';
 import './style/evaluation.css';
 import './style/compare.css';
+import './style/traffic.css';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import { EvaluationPanel } from './evaluation/evaluation-panel.ts';
@@ -17,11 +18,13 @@ import type { ToPanel } from './messages.ts';
 import { Panel } from './panel.ts';
 import { FurtherSources } from './source/further-sources.ts';
 import { PostedSource } from './source/posted-source.ts';
+import { TrafficPanel } from './traffic/traffic-panel.ts';
 
 registerControls();
 const host = connectHost();
 let panel: Panel | undefined;
-let evaluationPanel: EvaluationPanel | undefined;
+/** Of a trace that is no run; then there is no `panel`. */
+let otherPanel: EvaluationPanel | TrafficPanel | undefined;
 let source: PostedSource | undefined;
 let opening = 0;
 /** The turn whose panel is on screen. */
@@ -46,8 +49,8 @@ async function open(message: Extract<ToPanel, { type: 'run' }>): Promise<void> {
     opened.dispose();
     return;
   }
-  evaluationPanel?.dispose();
-  evaluationPanel = undefined;
+  otherPanel?.dispose();
+  otherPanel = undefined;
   panel?.dispose();
   panel = opened;
   shown = turn;
@@ -62,15 +65,20 @@ function showComparison(): void {
   comparison = undefined;
 }
 
-function openEvaluation({ evaluation, canRun }: Extract<ToPanel, { type: 'evaluation' }>): void {
+function openOther(make: () => EvaluationPanel | TrafficPanel): void {
   opening++;
   delete document.body.dataset['ready'];
-  evaluationPanel?.dispose();
-  panel?.dispose();
-  panel = undefined;
-  evaluationPanel = new EvaluationPanel(evaluation, host, canRun);
-  document.body.replaceChildren(evaluationPanel.element);
-  evaluationPanel.start();
+  try {
+    const opened = make();
+    otherPanel?.dispose();
+    panel?.dispose();
+    panel = undefined;
+    otherPanel = opened;
+    document.body.replaceChildren(opened.element);
+    opened.start();
+  } catch (error) {
+    fail(error);
+  }
 }
 
 /** A line of its own, as long as there is no run to show it above. */
@@ -89,7 +97,7 @@ function fail(error: unknown): void {
 async function answerFigure(message: Extract<ToPanel, { type: 'drawFigure' }>): Promise<void> {
   const { request, figure, format, theme } = message;
   try {
-    const data = await (evaluationPanel?.drawFigure(format, theme) ?? panel?.drawFigure(figure, format, theme));
+    const data = await (otherPanel ?? panel)?.drawFigure(figure, format, theme);
     if (!data) throw new Error('No run is shown.');
     host.post({ type: 'figure', request, data });
   } catch (error) {
@@ -103,11 +111,10 @@ host.listen(message => {
       open(message).catch(fail);
       break;
     case 'evaluation':
-      try {
-        openEvaluation(message);
-      } catch (error) {
-        fail(error);
-      }
+      openOther(() => new EvaluationPanel(message.evaluation, host, message.canRun));
+      break;
+    case 'traffic':
+      openOther(() => new TrafficPanel(message, host));
       break;
     case 'slice':
     case 'sliceFailed':
@@ -122,7 +129,7 @@ host.listen(message => {
       panel?.showMethods(message.methods);
       break;
     case 'listFigures':
-      host.post({ type: 'figures', request: message.request, figures: (evaluationPanel ?? panel)?.figures() ?? [] });
+      host.post({ type: 'figures', request: message.request, figures: (otherPanel ?? panel)?.figures() ?? [] });
       break;
     case 'drawFigure':
       void answerFigure(message);

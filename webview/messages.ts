@@ -1,6 +1,8 @@
 /** The contract between the panel (a webview) and its host. Both ends compile against it. */
 import type { Evaluation } from '../trace/evaluation/evaluation.ts';
 import type { RunMetadata, TensorName, TraceDtype } from '../trace/schema.ts';
+import type { TrafficMetadata } from '../trace/traffic/metadata.ts';
+import type { TrafficTensorName } from '../trace/traffic/schema.ts';
 
 /** Half-open index range on one axis: [first, end). */
 export type AxisRange = readonly [first: number, end: number];
@@ -9,6 +11,11 @@ export interface TensorShape {
   readonly dtype: TraceDtype;
   readonly shape: readonly number[];
 }
+
+/** All tensors of a traffic trace, as they lie in the file. */
+export type TrafficTensors = Readonly<
+  Partial<Record<TrafficTensorName, { readonly shape: readonly number[]; readonly data: Uint8Array }>>
+>;
 
 /** What the panel asks for or reports. */
 export type ToHost =
@@ -88,7 +95,7 @@ export type FigureFormat = 'svg' | 'png';
 /** `light`: VS Code's light theme, for paper; `shown`: as the window is. */
 export type FigureTheme = 'light' | 'shown';
 
-export type PanelCommand = 'askAgain' | 'chooseModel' | 'compareRuns' | 'showLog';
+export type PanelCommand = 'askAgain' | 'chooseModel' | 'compareRuns' | 'exportPerfetto' | 'runTraffic' | 'showLog';
 
 /** A run next to the panel's own. It keeps its number as long as its file stays as it is; numbers are not used again. */
 export interface ComparedEntry {
@@ -125,6 +132,13 @@ export type ToPanel =
   | { readonly type: 'sliceFailed'; readonly request: number; readonly message: string }
   | { readonly type: 'methods'; readonly methods: readonly PanelMethod[] }
   | { readonly type: 'evaluation'; readonly evaluation: Evaluation; readonly canRun: boolean }
+  /** A traffic trace, whole: its ledger is small. */
+  | {
+      readonly type: 'traffic';
+      readonly metadata: TrafficMetadata;
+      readonly tensors: TrafficTensors;
+      readonly canRun: boolean;
+    }
   | { readonly type: 'failed'; readonly message: string; readonly hint: string }
   /** All further runs of the comparison, after each change. `show` when somebody asked to see it just now. */
   | { readonly type: 'comparison'; readonly runs: readonly ComparedEntry[]; readonly show: boolean }

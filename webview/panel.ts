@@ -9,6 +9,7 @@ import { atResolution, element } from './element.ts';
 import { drawFigure, listFigures } from './figure/figures.ts';
 import { inTheme } from './figure/figure-theme.ts';
 import { printSheet } from './figure/printed.ts';
+import { sceneSetting } from './figure/scene-setting.ts';
 import { Announcer } from './frame/announcer.ts';
 import { DepthAxis } from './frame/depth-axis.ts';
 import { listenToKeys } from './frame/keyboard.ts';
@@ -197,7 +198,7 @@ export class Panel {
     };
     const sheet = inTheme(theme, draw, () => {
       if (!scene) throw new Error('The panel is still reading this part of the run. Save the figure again.');
-      return drawFigure(this.tables, this.viewElement, id, scene);
+      return drawFigure(this.tables, this.viewElement, id, sceneSetting(scene));
     });
     return printSheet(sheet, format);
   }

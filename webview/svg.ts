@@ -1,11 +1,13 @@
-/** An SVG element with attributes. */
+/** An SVG element with attributes and children; text arrives as text nodes. */
 export function svgElement<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Readonly<Record<string, string | number | undefined>> = {},
+  ...children: readonly (Node | string)[]
 ): SVGElementTagNameMap[K] {
   const created = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [name, value] of Object.entries(attributes))
     if (value !== undefined) created.setAttribute(name, String(value));
+  created.append(...children);
   return created;
 }
 

@@ -112,7 +112,10 @@ function problemOf(content: TraceContent): TraceProblem | undefined {
   if (content.kind === 'open') return undefined;
   if (content.kind === 'unreadable') return content.problem;
   return {
-    message: vscode.l10n.t('This is an evaluation, not a run.'),
+    message:
+      content.kind === 'evaluation'
+        ? vscode.l10n.t('This is an evaluation, not a run.')
+        : vscode.l10n.t('This is traffic between ranks, not a run.'),
     hint: vscode.l10n.t('Remove it from the comparison; open it by itself to see its chart.'),
   };
 }

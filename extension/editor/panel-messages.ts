@@ -5,6 +5,8 @@ const commands: Readonly<Record<PanelCommand, true>> = {
   askAgain: true,
   chooseModel: true,
   compareRuns: true,
+  exportPerfetto: true,
+  runTraffic: true,
   showLog: true,
 };
 const mostAxes = 8;

@@ -3,6 +3,10 @@ import * as vscode from 'vscode';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import type { TraceKind } from '../../trace/kind.ts';
 import type { TraceReader } from '../../trace/reader.ts';
+import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import type { TrafficReader } from '../../trace/traffic/reader.ts';
+import type { TrafficTensorName } from '../../trace/traffic/schema.ts';
+import type { TrafficTensors } from '../../webview/messages.ts';
 import { background } from '../background.ts';
 import { traceProblem, type TraceProblem } from './trace-problem.ts';
 
@@ -10,6 +14,7 @@ export type TraceContent =
   /** A run of a model on an image. */
   | { readonly kind: 'open'; readonly reader: TraceReader }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }
+  | { readonly kind: 'traffic'; readonly metadata: TrafficMetadata; readonly tensors: TrafficTensors }
   | { readonly kind: 'unreadable'; readonly problem: TraceProblem };
 
 /** Several events come for one write; the file is read when they pause. */
@@ -137,6 +142,31 @@ async function readEvaluation(uri: vscode.Uri): Promise<Evaluation> {
   }
 }
 
+/** A traffic trace wherever it lies. @throws TraceError, errors of the file system */
+export async function openTraffic(uri: vscode.Uri): Promise<TrafficReader> {
+  const [{ TrafficReader }, { openBytes }] = await Promise.all([
+    import('../../trace/traffic/reader.ts'),
+    import('./byte-source.ts'),
+  ]);
+  return TrafficReader.open(await openBytes(uri));
+}
+
+async function readTraffic(uri: vscode.Uri): Promise<Extract<TraceContent, { kind: 'traffic' }>> {
+  const reader = await openTraffic(uri);
+  try {
+    // Read once, so that numbers that stand for nothing are found here and not in the panel.
+    await reader.ledger();
+    const tensors: Partial<Record<TrafficTensorName, { shape: readonly number[]; data: Uint8Array }>> = {};
+    for (const name of Object.keys(reader.tensors) as TrafficTensorName[]) {
+      const { shape, data } = await reader.slice(name);
+      tensors[name] = { shape, data };
+    }
+    return { kind: 'traffic', metadata: reader.metadata, tensors };
+  } finally {
+    await reader.close();
+  }
+}
+
 async function versionOf(uri: vscode.Uri): Promise<string> {
   try {
     const { mtime, ctime, size } = await vscode.workspace.fs.stat(uri);
@@ -148,8 +178,14 @@ async function versionOf(uri: vscode.Uri): Promise<string> {
 
 async function read(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceContent> {
   try {
-    if ((await traceKindOf(uri)) === 'evaluation') return { kind: 'evaluation', evaluation: await readEvaluation(uri) };
-    return { kind: 'open', reader: await openTrace(uri) };
+    switch (await traceKindOf(uri)) {
+      case 'evaluation':
+        return { kind: 'evaluation', evaluation: await readEvaluation(uri) };
+      case 'traffic':
+        return await readTraffic(uri);
+      case 'run':
+        return { kind: 'open', reader: await openTrace(uri) };
+    }
   } catch (error) {
     log.warn(`${uri.toString(true)}: ${error instanceof Error ? error.message : String(error)}`);
     return { kind: 'unreadable', problem: traceProblem(error) };

@@ -51,8 +51,8 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
    */
   imageOf(trace?: vscode.Uri): vscode.Uri | 'unknown' | undefined {
     const content = this.document(trace)?.content;
-    // An evaluation has many images.
-    if (!content || content.kind === 'evaluation') return undefined;
+    // An evaluation has many images; traffic keeps small pictures of its frames only.
+    if (!content || content.kind === 'evaluation' || content.kind === 'traffic') return undefined;
     const path = content.kind === 'open' ? imagePathOf(content.reader.metadata) : undefined;
     return path === undefined ? 'unknown' : vscode.Uri.file(path);
   }

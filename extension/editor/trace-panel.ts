@@ -160,6 +160,8 @@ export class TracePanel {
     if (content.kind === 'unreadable') await this.post({ type: 'failed', ...content.problem });
     else if (content.kind === 'evaluation') {
       await this.post({ type: 'evaluation', evaluation: content.evaluation, canRun });
+    } else if (content.kind === 'traffic') {
+      await this.post({ type: 'traffic', metadata: content.metadata, tensors: content.tensors, canRun });
     } else {
       const { metadata, tensors } = content.reader;
       await this.post({ type: 'run', metadata, tensors, canRun });

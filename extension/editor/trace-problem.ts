@@ -29,7 +29,7 @@ function hintFor(error: TraceError): string {
     case 'malformed':
       return vscode.l10n.t('The file is damaged or was not written completely. Analyze the image again.');
     case 'other-kind':
-      return vscode.l10n.t('It records traffic between ranks, which this view does not show.');
+      return vscode.l10n.t('Open it by itself; its kind has a view of its own.');
     case 'missing-tensor':
     case 'wrong-tensor':
     case 'bad-metadata':

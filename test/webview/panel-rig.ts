@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
-import { openTraceFile } from '../../trace/file.ts';
+import { openTraceFile, openTrafficFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
+import type { TrafficTensorName } from '../../trace/traffic/schema.ts';
 import type { ComparedEntry, ToHost, ToPanel } from '../../webview/messages.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -110,6 +111,8 @@ export interface OpenOptions {
   readonly canRun?: boolean;
   /** Shown instead of the trace. */
   readonly evaluation?: Evaluation;
+  /** A traffic trace, shown instead of the trace. */
+  readonly traffic?: string;
   /** Message with which slices of this tensor fail. */
   /** Milliseconds before attention to the image is answered, as from a slow disk. */
   readonly delay?: number;
@@ -165,8 +168,10 @@ export class OpenPanel {
   }
 
   async send(message: ToPanel): Promise<void> {
-    const plain = 'data' in message ? { ...message, data: Buffer.from(message.data).toString('base64') } : message;
-    await this.page.evaluate(`window.foveaFromHost(${JSON.stringify(plain)})`);
+    const plain = JSON.stringify(message, (_, value: unknown) =>
+      value instanceof Uint8Array ? { base64: Buffer.from(value).toString('base64') } : value,
+    );
+    await this.page.evaluate(`window.foveaFromHost(${plain})`);
   }
 
   byTest(name: string): ReturnType<Page['getByTestId']> {
@@ -196,9 +201,20 @@ export class OpenPanel {
     await this.send({ type: 'comparison', runs: [...runs, ...problems], show });
   }
 
+  /** As the extension does: whole. */
+  async sendTraffic(path: string): Promise<void> {
+    const reader = await openTrafficFile(path);
+    const tensors: Record<string, { shape: readonly number[]; data: Uint8Array }> = {};
+    for (const name of Object.keys(reader.tensors) as TrafficTensorName[]) tensors[name] = await reader.slice(name);
+    await this.send({ type: 'traffic', metadata: reader.metadata, tensors, canRun: this.options.canRun ?? true });
+    await reader.close();
+  }
+
   private async receive(message: ToHost): Promise<void> {
     this.sent.push(message);
-    if (message.type === 'ready' && this.options.evaluation) {
+    if (message.type === 'ready' && this.options.traffic) {
+      await this.sendTraffic(this.options.traffic);
+    } else if (message.type === 'ready' && this.options.evaluation) {
       await this.send({ type: 'evaluation', evaluation: this.options.evaluation, canRun: this.options.canRun ?? true });
     } else if (message.type === 'ready') {
       const { metadata, tensors } = this.reader;
@@ -235,15 +251,13 @@ const pageScript = `
   document.addEventListener('securitypolicyviolation', event => {
     window.foveaFault('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + (event.sample || ''));
   });
-  window.foveaFromHost = message => {
-    if (typeof message.data === 'string') {
-      const text = atob(message.data);
-      const bytes = new Uint8Array(text.length);
-      for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-      message.data = bytes;
-    }
-    window.postMessage(message, '*');
+  const plain = value => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (typeof value.base64 === 'string') return Uint8Array.from(atob(value.base64), letter => letter.charCodeAt(0));
+    for (const key of Object.keys(value)) value[key] = plain(value[key]);
+    return value;
   };
+  window.foveaFromHost = message => { window.postMessage(plain(message), '*'); };
   window.acquireVsCodeApi = () => ({
     postMessage: message => { window.foveaToHost(message); },
     getState: () => JSON.parse(sessionStorage.getItem('state') ?? 'null') ?? undefined,

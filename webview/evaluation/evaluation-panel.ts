@@ -110,7 +110,7 @@ export class EvaluationPanel {
   }
 
   /** The chart as it is shown now, as the bytes of a file. @throws Error when its table is shown instead */
-  drawFigure(format: FigureFormat, theme: FigureTheme): Promise<Uint8Array<ArrayBuffer>> {
+  drawFigure(_figure: number, format: FigureFormat, theme: FigureTheme): Promise<Uint8Array<ArrayBuffer>> {
     if (this.chart.element.hasAttribute('hidden'))
       throw new Error('The chart is shown as a table. Press t, and save again.');
     const { set, model, producer, id } = this.evaluation.metadata;

@@ -1,8 +1,7 @@
 /** What can be saved as a figure: every chart of the registry that is in sight, and the view as a whole. */
 import type { Chart, ChartTables } from '../charts.ts';
-import { unitOf } from '../frame/legend.ts';
+import type { Theme } from '../colour/theme.ts';
 import type { FigureName } from '../messages.ts';
-import type { Scene } from '../scene.ts';
 import { figureFileName } from './file-name.ts';
 import { drawPage } from './page-drawing.ts';
 import { composeSheet, type FigureScale, type FinishedSheet } from './figure-sheet.ts';
@@ -10,9 +9,18 @@ import { composeSheet, type FigureScale, type FinishedSheet } from './figure-she
 /** The whole view has no number in the registry. */
 export const wholeView = -1;
 
-/** @param image name of the run's image */
-export function listFigures(tables: ChartTables, view: HTMLElement, image: string): FigureName[] {
-  const named = (id: number, title: string): FigureName => ({ id, title, fileName: figureFileName(image, title) });
+/** What the panel around a figure says to it. */
+export interface FigureSetting {
+  readonly theme: Theme;
+  /** What every caption says, so that the figure can be understood without the panel. */
+  readonly standing: string;
+  /** Of the heat in a chart; undefined where its colours need none. */
+  readonly scaleOf: (chart: Chart | undefined) => FigureScale | undefined;
+}
+
+/** @param subject what the file is named after: the run's image, or workload */
+export function listFigures(tables: ChartTables, view: HTMLElement, subject: string): FigureName[] {
+  const named = (id: number, title: string): FigureName => ({ id, title, fileName: figureFileName(subject, title) });
   const charts = [...tables.all.entries()]
     .filter(([, { container }]) => inSight(container))
     .sort(([, a], [, b]) => (precedes(a.container, b.container) ? -1 : 1))
@@ -22,7 +30,7 @@ export function listFigures(tables: ChartTables, view: HTMLElement, image: strin
 }
 
 /** Draws what the page shows now. @throws Error when it is not in sight, or empty */
-export function drawFigure(tables: ChartTables, view: HTMLElement, id: number, scene: Scene): FinishedSheet {
+export function drawFigure(tables: ChartTables, view: HTMLElement, id: number, setting: FigureSetting): FinishedSheet {
   const chart = tables.all[id];
   const root = id === wholeView ? view : chart?.container;
   if (!root || !inSight(root)) throw new Error('This part of the panel is not in sight.');
@@ -35,11 +43,11 @@ export function drawFigure(tables: ChartTables, view: HTMLElement, id: number, s
     const said = chart ? captionOf(chart) : viewCaption(shown);
     return composeSheet({
       title,
-      caption: `${sentence(said)} ${standing(scene)}`,
+      caption: `${sentence(said)} ${setting.standing}`,
       // The caption begins with the title, so that the heading need not be drawn.
       drawing: drawPage(root, heading ? [heading] : []),
-      scale: scaleOf(shown.find(({ figure }) => figure.scale) ?? shown[0], scene),
-      theme: scene.theme,
+      scale: setting.scaleOf(shown.find(({ figure }) => figure.scale) ?? shown[0]),
+      theme: setting.theme,
     });
   } finally {
     end();
@@ -73,33 +81,6 @@ function viewCaption(shown: readonly Chart[]): string {
 }
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
-
-/** What every caption says, so that the figure can be understood without the panel. */
-function standing({ metadata, words, focus }: Scene): string {
-  const { model, image, prompt, method, producer, generation } = metadata;
-  const token = focus.tower === 'vision' ? words.layers : `${words.subject}, ${words.layers}, ${words.heads}`;
-  const reduction =
-    method.name === 'none'
-      ? 'all visual tokens'
-      : `method ${method.title ?? method.name}${method.variant ? ` (${method.variant})` : ''}`;
-  const sampling = generation.sampling.mode === 'greedy' ? 'greedy decoding' : `seed ${generation.sampling.seed}`;
-  return (
-    `Shown: ${token}. ${model.name} on ${image.name}, question “${prompt.question}”, ${reduction}, ${sampling}. ` +
-    `Fovea ${producer.version}, run ${metadata.id.slice(0, 8)} of ${metadata.created.slice(0, 10)}.`
-  );
-}
-
-function scaleOf(chart: Chart | undefined, scene: Scene): FigureScale | undefined {
-  const figure = chart?.figure ?? {};
-  const unit = unitOf(scene);
-  if (figure.scale === 'overlay' && scene.image)
-    return { maximum: scene.imageMaximum, unit, overlay: scene.selection.opacity };
-  if (figure.scale !== 'maps') return undefined;
-  return {
-    maximum: scene.focus.tower === 'vision' ? null : scene.sharedMaximum,
-    unit: scene.sharedMaximum === null ? `${unit}, each map to its own maximum` : unit,
-  };
-}
 
 /** Shows what the window scrolls away, and charts where their tables are shown. @returns the way back */
 function unfold(root: HTMLElement, charts: readonly Chart[]): () => void {
