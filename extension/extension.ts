@@ -134,6 +134,15 @@ export function activate(context: vscode.ExtensionContext): void {
       const { runOnGpus } = await import('./ranks/run-on-gpus.ts');
       await runOnGpus({ context, runs, log, openTrace });
     }),
+    vscode.commands.registerCommand('fovea.runTraffic', async () => {
+      if (!trusted()) return;
+      const { runTraffic } = await import('./traffic/run-traffic.ts');
+      await runTraffic({ extensionUri, pipeline, runs, bundledModel, log, openTrace });
+    }),
+    vscode.commands.registerCommand('fovea.exportPerfetto', async (named: unknown) => {
+      const { exportPerfetto } = await import('./traffic/export-perfetto.ts');
+      await exportPerfetto(named instanceof vscode.Uri ? named : editors.active?.document.uri, log);
+    }),
     vscode.commands.registerCommand('fovea.showLog', () => {
       log.show(true);
     }),

@@ -49,6 +49,8 @@ function wordOf(state: PipelineState): string {
       return `$(sync~spin) ${vscode.l10n.t('Fovea: {0}', stageWord(state.progress))}`;
     case 'evaluating':
       return `$(sync~spin) ${vscode.l10n.t('Fovea: evaluation {0}/{1}', state.progress.done, state.progress.total)}`;
+    case 'traffic':
+      return `$(sync~spin) ${vscode.l10n.t('Fovea: ranks')}`;
     case 'idle':
     case 'stopped':
       return `$(eye) ${vscode.l10n.t('Fovea: idle')}`;
@@ -71,6 +73,7 @@ function processLine(state: PipelineState): string {
       return vscode.l10n.t('The pipeline is not running; the next analysis starts it.');
     case 'running':
     case 'evaluating':
+    case 'traffic':
       return vscode.l10n.t('The pipeline is working.');
     case 'idle': {
       if (!state.status) return vscode.l10n.t('The pipeline is ready.');

@@ -9,6 +9,9 @@ import type {
   ReportRequest,
   ReportResult,
   StageProgress,
+  TrafficProgress,
+  TrafficRequest,
+  TrafficResult,
 } from '../../native/rpc.ts';
 import { CancelGrace } from './cancel-grace.ts';
 import type { Clock } from './clock.ts';
@@ -27,10 +30,12 @@ export type PipelineState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'idle'; readonly pid: number | undefined; readonly status?: PipelineStatus }
   | { readonly kind: 'running'; readonly request: PipelineRequest; readonly progress: StageProgress }
-  | { readonly kind: 'evaluating'; readonly request: EvaluationRequest; readonly progress: EvaluationProgress };
+  | { readonly kind: 'evaluating'; readonly request: EvaluationRequest; readonly progress: EvaluationProgress }
+  | { readonly kind: 'traffic'; readonly progress: TrafficProgress };
 
 export type PipelineRequest = Omit<AnalyzeRequest, 'progressToken'>;
 export type EvaluationRequest = Omit<EvaluateRequest, 'progressToken'>;
+export type TrafficOrder = Omit<TrafficRequest, 'progressToken'>;
 
 /** A cancelled run has a result when enough was computed to write a trace of it. */
 export type AnalyzeOutcome =
@@ -44,6 +49,13 @@ export interface PipelineClientOptions {
   readonly clock: Clock;
   /** Read each time a run ends; 0 keeps the process until the client is disposed. */
   readonly idleMilliseconds: () => number;
+}
+
+/** Work whose result is kept as far as it came. */
+interface LongWork<Progress, Result> {
+  readonly first: Progress;
+  readonly state: (progress: Progress) => PipelineState;
+  readonly send: (child: PipelineProcess, report: (progress: Progress) => void, signal: AbortSignal) => Promise<Result>;
 }
 
 /**
@@ -133,21 +145,44 @@ export class PipelineClient {
    * @returns undefined when it was cancelled before there was anything to sum up, or the pipeline was stopped meanwhile
    * @throws PipelineFailure
    */
-  async evaluate(
+  evaluate(
     request: EvaluationRequest,
     onProgress: (progress: EvaluationProgress) => void,
     signal: AbortSignal,
   ): Promise<EvaluateResult | undefined> {
-    const stop = AbortSignal.any([signal, this.disposed.signal]);
-    this.forgetIdleStop?.();
-    const endTurn = await this.turns.take(stop);
-    if (!endTurn) return undefined;
-    try {
-      return await this.runEvaluation(request, onProgress, stop);
-    } finally {
-      endTurn();
-      this.stopWhenIdle();
-    }
+    const progressToken = `evaluation-${++this.runs}`;
+    return this.inTurn<EvaluationProgress, EvaluateResult>(
+      {
+        first: { done: 0, total: 0 },
+        state: progress => ({ kind: 'evaluating', request, progress }),
+        send: (child, report, stop) => child.evaluate({ ...request, progressToken }, report, stop),
+      },
+      onProgress,
+      signal,
+    );
+  }
+
+  /**
+   * Runs distributed cross-attention on ranks of this machine after the runs asked for before it.
+   * @param signal aborted to cancel; what was recorded until then is in the trace
+   * @returns undefined when it was cancelled before anything ran, or the pipeline was stopped meanwhile
+   * @throws PipelineFailure
+   */
+  traffic(
+    request: TrafficOrder,
+    onProgress: (progress: TrafficProgress) => void,
+    signal: AbortSignal,
+  ): Promise<TrafficResult | undefined> {
+    const progressToken = `traffic-${++this.runs}`;
+    return this.inTurn<TrafficProgress, TrafficResult>(
+      {
+        first: { doing: 'queued', label: '', done: 0, total: 0 },
+        state: progress => ({ kind: 'traffic', progress }),
+        send: (child, report, stop) => child.traffic({ ...request, progressToken }, report, stop),
+      },
+      onProgress,
+      signal,
+    );
   }
 
   /**
@@ -218,23 +253,39 @@ export class PipelineClient {
     }
   }
 
-  private async runEvaluation(
-    request: EvaluationRequest,
-    onProgress: (progress: EvaluationProgress) => void,
+  private async inTurn<Progress, Result>(
+    work: LongWork<Progress, Result>,
+    onProgress: (progress: Progress) => void,
     signal: AbortSignal,
-  ): Promise<EvaluateResult | undefined> {
+  ): Promise<Result | undefined> {
+    const stop = AbortSignal.any([signal, this.disposed.signal]);
+    this.forgetIdleStop?.();
+    const endTurn = await this.turns.take(stop);
+    if (!endTurn) return undefined;
+    try {
+      return await this.runLong(work, onProgress, stop);
+    } finally {
+      endTurn();
+      this.stopWhenIdle();
+    }
+  }
+
+  private async runLong<Progress, Result>(
+    { first: start, state, send }: LongWork<Progress, Result>,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Result | undefined> {
     const child = await this.running();
     const grace = new CancelGrace(child, signal, { clock: this.options.clock, log: this.log });
-    const report = (progress: EvaluationProgress): void => {
+    const report = (progress: Progress): void => {
       grace.stageIs('decode');
-      this.setState({ kind: 'evaluating', request, progress });
+      this.setState(state(progress));
       onProgress(progress);
     };
-    this.setState({ kind: 'evaluating', request, progress: { done: 0, total: 0 } });
+    this.setState(state(start));
     try {
-      const answer = child.evaluate({ ...request, progressToken: `evaluation-${++this.runs}` }, report, signal);
-      const first = await Promise.race([answer, child.ended]);
-      if (!('stderrTail' in first)) return first;
+      const first = await Promise.race([send(child, report, signal), child.ended]);
+      if (!isEnd(first)) return first;
       if (signal.aborted || child.killed) return undefined;
       throw crashed(first);
     } catch (error) {
@@ -315,6 +366,9 @@ export class PipelineClient {
     for (const listener of this.stateListeners) listener(state);
   }
 }
+
+const isEnd = (value: unknown): value is ProcessEnd =>
+  typeof value === 'object' && value !== null && 'stderrTail' in value;
 
 const isCancelled = (error: unknown): boolean =>
   error instanceof PipelineFailure && error.detail.kind === 'reported' && error.detail.code === 'cancelled';

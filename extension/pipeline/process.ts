@@ -27,6 +27,11 @@ import {
   type ReportRequest,
   type ReportResult,
   type StageProgress,
+  type TrafficProgress,
+  trafficProgress,
+  type TrafficRequest,
+  trafficRequest,
+  type TrafficResult,
 } from '../../native/rpc.ts';
 import type { PipelineLog } from './client.ts';
 import { PipelineFailure, type ProcessEnd } from './failure.ts';
@@ -112,6 +117,20 @@ export class PipelineProcess {
     const progress = this.connection.onProgress(evaluationProgress, request.progressToken, onProgress);
     try {
       return await cancellable(signal, token => this.connection.sendRequest(evaluateRequest, request, token));
+    } finally {
+      progress.dispose();
+    }
+  }
+
+  /** @throws PipelineFailure of kind `reported`, also with code `cancelled` when nothing ran */
+  async traffic(
+    request: TrafficRequest,
+    onProgress: (progress: TrafficProgress) => void,
+    signal: AbortSignal,
+  ): Promise<TrafficResult> {
+    const progress = this.connection.onProgress(trafficProgress, request.progressToken, onProgress);
+    try {
+      return await cancellable(signal, token => this.connection.sendRequest(trafficRequest, request, token));
     } finally {
       progress.dispose();
     }

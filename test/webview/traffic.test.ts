@@ -21,7 +21,7 @@ const real = trace('real');
 before(async () => {
   await writeSyntheticTraffic(image, picture, { ranks: 8, algorithms: ['lv-xattn', 'ring'], frames: 1 });
   await writeSyntheticTraffic(frames, picture, {
-    ranks: 4,
+    ranks: 3,
     algorithms: ['lv-xattn', 'ulysses', 'all-gather'],
     frames: 6,
   });
