@@ -66,7 +66,7 @@ export class BlockStrip {
           element(
             'span',
             { class: 'visual small' },
-            `${workload.frames.length === 1 ? 'image' : `${workload.frames.length} frames`}`,
+            workload.frames.length === 1 ? 'image' : `${workload.frames.length} frames`,
           ),
         ]
       : [];

@@ -5,6 +5,7 @@ import { element } from '../element.ts';
 import { count } from '../format.ts';
 import { svgElement } from '../svg.ts';
 import type { ByteScale } from './byte-scale.ts';
+import { Once } from './once.ts';
 import { bytes, byteUnit, cellBytes } from './quantity.ts';
 import {
   cellAt,
@@ -31,6 +32,7 @@ export class ByteMatrix {
   private values: readonly (readonly number[])[] = [];
   private logical = false;
   private words = '';
+  private readonly drawn = new Once();
 
   constructor(
     private readonly run: RunTraffic,
@@ -60,6 +62,8 @@ export class ByteMatrix {
   draw(choice: TrafficChoice, { rank, round }: Focus, scale: ByteScale): void {
     const { run, rows } = this;
     const { ranks, cell, numbered } = rows;
+    const colours = [scale.low, scale.high, scale.fill(scale.high)];
+    if (!this.drawn.isNew(choice.matrix, choice.rounds, choice.rounds === 'all' ? 0 : round, rank, ...colours)) return;
     this.logical = choice.matrix === 'owners';
     this.values = ByteMatrix.values(run, choice, round);
     const sent = this.values.map(row => row.reduce((sum, value) => sum + value, 0));
@@ -68,7 +72,7 @@ export class ByteMatrix {
     );
     const largest = Math.max(0, ...this.values.flat());
     const unit = byteUnit(largest);
-    const [width, height] = [gutter + ranks * cell + sumWidth, headHeight + ranks * cell + sumHeight];
+    const [width, height] = [Math.max(160, gutter + ranks * cell + sumWidth), headHeight + ranks * cell + sumHeight];
     for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
       this.body.setAttribute(name, String(value));
     const rule = this.logical ? 'owner to consumer' : 'row to column';

@@ -49,13 +49,15 @@ export class LogicalChord {
     const ribbon = ribbonArrow<unknown, (typeof chords)[number], (typeof chords)[number]['source']>()
       .radius(outer - band - 1)
       .padAngle(0.01);
+    // The types know only the call that draws into a context.
+    const pathOf = ribbon as unknown as (each: (typeof chords)[number]) => string | null;
     this.body.replaceChildren(
       ...[...chords]
         .sort((a, b) => Number(a.source.index === owner) - Number(b.source.index === owner))
         .map(each =>
           svgElement('path', {
             class: `ribbon ${rankClass(each.source.index)}${each.source.index === owner ? ' marked' : ''}`,
-            d: (ribbon(each) as unknown as string | null) ?? '',
+            d: pathOf(each) ?? '',
           }),
         ),
       ...chords.groups.flatMap(({ index, startAngle, endAngle }) => {

@@ -99,7 +99,7 @@ export class MemoryStacks {
             y2: top + rows * (bar + 3),
           }),
         );
-        drawn.push(label(x(predicted), y + 14, `predicted ${bytes(predicted)}`, 'predicted-text', 'end'));
+        drawn.push(label(width - 4, y + 14, `predicted ${bytes(predicted)} (dashed)`, 'predicted-text', 'end'));
       }
       y = top + rows * (bar + 3) + 8;
       if (most.length > mostBars) {

@@ -14,16 +14,16 @@ import {
   type RankRows,
   rowLabels,
 } from './rank-rows.ts';
+import { Once } from './once.ts';
 import { heldOwner, movingWords, type RunTraffic } from './run-traffic.ts';
 import type { Focus, Pointed } from './traffic-state.ts';
-
-const homeGap = 8;
 
 export class OwnershipGrid {
   readonly body = svgElement('svg', { tabindex: 0, role: 'img', 'data-testid': 'ownership-grid' });
   readonly element = element('div', { class: 'rank-chart' }, this.body);
   private readonly cells = svgElement('g');
   private readonly marks = svgElement('g', { class: 'marks' });
+  private readonly drawn = new Once();
 
   constructor(
     private readonly run: RunTraffic,
@@ -49,11 +49,17 @@ export class OwnershipGrid {
     return this.run.moving === 'query' || this.run.run.pass === 'backward';
   }
 
+  /** Its title needs room where the columns' titles do not. */
+  private get homeGap(): number {
+    return this.rows.cell >= 20 ? 8 : 22;
+  }
+
   draw({ rank, round }: Focus): void {
     const { run, rows } = this;
     const { ranks, cell, numbered } = rows;
+    if (!this.drawn.isNew(rank, round)) return;
     const [width, height] = [
-      gutter + run.rounds * cell + (this.home ? homeGap + Math.max(cell, 34) : 4),
+      Math.max(158, gutter + run.rounds * cell + (this.home ? this.homeGap + Math.max(cell, 34) : 4)),
       headHeight + ranks * cell + 4,
     ];
     for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
@@ -187,7 +193,7 @@ export class OwnershipGrid {
   }
 
   private x(round: number): number {
-    return gutter + round * this.rows.cell + (round === this.run.rounds ? homeGap : 0);
+    return gutter + round * this.rows.cell + (round === this.run.rounds ? this.homeGap : 0);
   }
 
   private at(event: MouseEvent): { readonly rank: number; readonly round: number } | undefined {

@@ -69,7 +69,11 @@ export class RingAxis {
         round < run.rounds ? `Round ${round} of ${run.rounds}` : 'After the last round',
       ),
       element('small', {}, `${run.title}, rank ${rank}${playing ? ', playing' : ''}`),
-      element('small', {}, 'Space plays the rounds, ← → step, comma and full stop change the rank'),
+      element(
+        'small',
+        {},
+        'Space plays the rounds, ← → step, comma and full stop change the rank; t: table, s: save figure',
+      ),
     );
     const [start, end] = [left + round * pitch, left + round * pitch + tile];
     if (start < this.scroller.scrollLeft || end > this.scroller.scrollLeft + this.scroller.clientWidth)

@@ -4,6 +4,7 @@ import { type TableData, tableColumn } from '../charts.ts';
 import { element } from '../element.ts';
 import { count } from '../format.ts';
 import { hatchPattern, svgElement } from '../svg.ts';
+import { Once } from './once.ts';
 import { seconds, time } from './quantity.ts';
 import { gutter, headHeight, label, rankClass, type RankRows, shownLanes } from './rank-rows.ts';
 import { blockOf, type RunTraffic } from './run-traffic.ts';
@@ -27,6 +28,7 @@ export class SwimLanes {
   private readonly marks = svgElement('g', { class: 'marks' });
   private lanes: readonly number[] = [];
   private x = scaleLinear();
+  private readonly drawn = new Once();
   private readonly row: number;
   private readonly hatch: string;
 
@@ -54,15 +56,15 @@ export class SwimLanes {
   draw({ rank }: Focus, space: LaneSpace): void {
     const { run, row } = this;
     this.lanes = shownLanes(run.ranks, rank, space.narrow);
+    if (!this.drawn.isNew(space.width, space.end, this.lanes.join())) return;
     const right = Math.max(gutter + 120, space.width - numbersWidth);
     const height = headHeight + this.lanes.length * row + axisHeight;
     this.x = scaleLinear([0, Math.max(1, space.end)], [gutter, right]);
     for (const [name, value] of Object.entries({ width: space.width, height, viewBox: `0 0 ${space.width} ${height}` }))
       this.body.setAttribute(name, String(value));
     const bottom = headHeight + this.lanes.length * row;
-    const folded = this.lanes.length < run.ranks ? `, ranks ${this.lanes.join(', ')} of ${run.ranks}` : '';
     this.cells.replaceChildren(
-      label(gutter, 12, `compute in the block’s colour; below it send, then receive${folded}`),
+      this.outcome(),
       label(right + 62, headHeight - 5, 'hidden', 'dim', 'end'),
       label(right + numbersWidth - 2, headHeight - 5, 'exposed', 'dim', 'end'),
       ...this.lanes.flatMap((each, place) => this.lane(each, headHeight + place * row, right)),
@@ -216,61 +218,46 @@ export class SwimLanes {
   }
 
   private axis(bottom: number, right: number): SVGElement[] {
-    const ticks = this.x.ticks(5);
+    const ticks = this.x.ticks(Math.max(2, Math.floor((right - gutter) / 72)));
     return ticks.flatMap((at, index) => [
       svgElement('line', { class: 'axis-tick', x1: this.x(at), x2: this.x(at), y1: bottom, y2: bottom + 4 }),
       label(this.x(at), bottom + 16, index === 0 ? '0' : time(at), 'dim', this.x(at) > right - 16 ? 'end' : 'middle'),
     ]);
   }
 
-  /** Where the run is done, where it was predicted to be, or where its ledger breaks off. */
+  /** When the run was done, when it was predicted to be, or why its ledger breaks off. */
+  private outcome(): SVGTextElement {
+    const { status, predicted, links } = this.run.run;
+    const part = (kind: string, text: string): SVGTSpanElement => svgElement('tspan', { class: kind }, text);
+    const folded = this.lanes.length < this.run.ranks ? `, ranks ${this.lanes.join(', ')} of ${this.run.ranks}` : '';
+    const done =
+      status.state === 'complete'
+        ? part('strong', `done, ${seconds(this.run.times.total)}${links.simulated ? ', simulated links' : ''}`)
+        : part('torn-text', `broke off after ${time(this.run.end)}: ${status.cause.message}`);
+    const expected = predicted ? ` · predicted ${seconds(predicted.total)} (dashed)` : '';
+    return svgElement('text', { x: gutter, y: 12 }, done, part('dim', `${expected}${folded}`));
+  }
+
   private ends(bottom: number, right: number): SVGElement[] {
     const { run, row } = this;
-    const { status, predicted, links } = run.run;
+    const { status, predicted } = run.run;
     const lines: SVGElement[] = [];
-    const across = (at: number, kind: string, text: string, y: number): void => {
+    const across = (at: number, kind: string): void => {
       const x = this.x(at);
-      if (x > right + 1) return;
-      const left = x > gutter + (right - gutter) * 0.55;
-      lines.push(
-        svgElement('line', { class: kind, x1: x, x2: x, y1: headHeight - 2, y2: bottom + 4 }),
-        label(x + (left ? -4 : 4), y, text, `${kind}-text`, left ? 'end' : 'start'),
-      );
+      if (x <= right + 1)
+        lines.push(svgElement('line', { class: kind, x1: x, x2: x, y1: headHeight - 4, y2: bottom + 4 }));
     };
-    if (predicted) across(predicted.total * 1e9, 'predicted', `predicted ${seconds(predicted.total)}`, headHeight - 5);
+    if (predicted) across(predicted.total * 1e9, 'predicted');
     if (status.state === 'complete') {
-      across(
-        run.times.total * 1e9,
-        'done',
-        `done, ${seconds(run.times.total)}${links.simulated ? ', simulated links' : ''}`,
-        headHeight - 18 + 6,
-      );
+      across(run.times.total * 1e9, 'done');
       return lines;
     }
     for (const [place, rank] of this.lanes.entries()) {
-      const last = Math.max(
-        0,
-        ...[...run.ledger.computes, ...run.ledger.waits]
-          .filter(event => event.rank === rank)
-          .map(({ ended, started }) => (Number.isFinite(ended) ? ended : started)),
-      );
-      const x = this.x(last);
-      lines.push(
-        svgElement('line', {
-          class: 'torn',
-          x1: x,
-          x2: x,
-          y1: headHeight + place * row,
-          y2: headHeight + (place + 1) * row,
-        }),
-      );
+      const events = [...run.ledger.computes, ...run.ledger.waits].filter(event => event.rank === rank);
+      const last = Math.max(0, ...events.map(({ ended, started }) => (Number.isFinite(ended) ? ended : started)));
+      const [y1, y2] = [headHeight + place * row, headHeight + (place + 1) * row];
+      lines.push(svgElement('line', { class: 'torn', x1: this.x(last), x2: this.x(last), y1, y2 }));
     }
-    across(
-      run.end,
-      'torn',
-      status.cause.message.length > 60 ? `${status.cause.message.slice(0, 58)}…` : status.cause.message,
-      headHeight - 12,
-    );
     return lines;
   }
 

@@ -77,7 +77,6 @@ export class TrafficControls {
       control('Rounds', this.rounds),
       ...(runs.length > 1 ? [control('Time axis', this.timeAxis)] : []),
       element('span', { class: 'byte-legend' }, this.ramp, this.scale),
-      element('small', { class: 'keys-hint' }, 't: table, s: save figure'),
     );
   }
 

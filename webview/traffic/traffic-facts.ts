@@ -53,7 +53,9 @@ export function trafficFacts(
       ),
     ),
     element('p', { class: 'small', 'data-testid': 'workload-words' }, workloadWords(metadata)),
-    ...cautions(metadata, runs).map(text => element('p', { class: 'warn', 'data-testid': 'traffic-caution' }, text)),
+    ...cautions(metadata, runs).map(text =>
+      element('p', { class: 'warn small', 'data-testid': 'traffic-caution' }, text),
+    ),
     ...violations(runs),
   );
 }

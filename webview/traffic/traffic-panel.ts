@@ -32,6 +32,7 @@ import { WorkloadPictures } from './workload-pictures.ts';
 
 const figureResolution = 3;
 const margin = 32;
+const leastWidth = 320;
 const originWidth = { wide: 432, medium: 384 };
 
 export class TrafficPanel {
@@ -233,7 +234,7 @@ export class TrafficPanel {
     const { shown, focus, choice } = this;
     if (shown.length === 0) return;
     const theme = currentTheme();
-    const width = document.documentElement.clientWidth;
+    const width = Math.max(leastWidth, document.documentElement.clientWidth);
     const mode = width >= 1280 ? 'wide' : width >= 900 ? 'medium' : width >= 640 ? 'stacked' : 'narrow';
     for (const each of ['wide', 'medium', 'stacked', 'narrow']) this.element.classList.toggle(each, each === mode);
     const beside = mode === 'wide' || mode === 'medium';
