@@ -1,6 +1,6 @@
 /** The control row: what the matrix counts, of which rounds, and how the time axis runs. */
 import { element, setText } from '../element.ts';
-import { Segments } from '../segments.ts';
+import { drawSegments, type Segments } from '../segments.ts';
 import { svgElement } from '../svg.ts';
 import type { Scheme } from '../colour/colour-map.ts';
 import type { ByteScale } from './byte-scale.ts';
@@ -21,46 +21,46 @@ export class TrafficControls {
   private readonly scale = element('small', { 'data-testid': 'byte-scale' });
 
   constructor(runs: readonly RunTraffic[], change: (part: Partial<TrafficChoice>) => void) {
-    this.pass = new Segments(
+    this.pass = drawSegments(
       'pass',
       'Pass',
       [
-        ['forward', 'forward'],
-        ['backward', 'backward'],
+        { value: 'forward', text: 'forward', words: 'The forward passes' },
+        { value: 'backward', text: 'backward', words: 'The backward passes' },
       ],
       pass => {
         change({ pass });
       },
     );
-    this.matrix = new Segments(
+    this.matrix = drawSegments(
       'matrix',
       'Matrix',
       [
-        ['hops', 'hops'],
-        ['owners', 'owner → consumer'],
+        { value: 'hops', text: 'hops', words: 'What each link carried, from rank to rank' },
+        { value: 'owners', text: 'owner → consumer', words: 'Whose block arrived where, over however many hops' },
       ],
       matrix => {
         change({ matrix });
       },
     );
-    this.rounds = new Segments(
+    this.rounds = drawSegments(
       'rounds',
       'Rounds of the matrix',
       [
-        ['upTo', 'up to'],
-        ['only', 'only'],
-        ['all', 'all'],
+        { value: 'upTo', text: 'up to', words: 'From the first round to this one' },
+        { value: 'only', text: 'only', words: 'This round alone' },
+        { value: 'all', text: 'all', words: 'The whole run' },
       ],
       rounds => {
         change({ rounds });
       },
     );
-    this.timeAxis = new Segments(
+    this.timeAxis = drawSegments(
       'time-axis',
       'Time axis',
       [
-        ['shared', 'shared'],
-        ['own', 'own'],
+        { value: 'shared', text: 'shared', words: 'All runs end where the longest one does' },
+        { value: 'own', text: 'own', words: 'Each run fills its lanes' },
       ],
       timeAxis => {
         change({ timeAxis });
