@@ -81,9 +81,11 @@ class PruningView implements Region {
     const narrow = scene.layout.mode === 'narrow';
     setText(
       this.method,
-      [`${method.title ?? method.name}${method.variant ? `, ${method.variant}` : ''}`, ...(method.notes ?? [])].join(
-        ' · ',
-      ),
+      [
+        `${method.title ?? method.name}${method.variant && !method.module ? `, ${method.variant}` : ''}`,
+        ...(method.module ? [fileName(method.module.path)] : []),
+        ...(method.notes ?? []),
+      ].join(' · '),
     );
     this.method.title = this.method.textContent;
     this.flow.element.hidden = narrow;
@@ -94,3 +96,5 @@ class PruningView implements Region {
     this.decisions.draw(scene);
   }
 }
+
+const fileName = (path: string): string => path.split(/[\\/]/).at(-1)!;
