@@ -151,13 +151,40 @@ test('a method that throws is named with file and function; the pipeline lives, 
   });
 });
 
+test('evaluations offer it; as long as it is no module, lists say so or leave it out', async () => {
+  const { workbench } = fixture;
+  const { page } = workbench;
+  const evaluated = async (): Promise<string[]> => {
+    await workbench.command('Fovea: Evaluate Methods on a Question Set…');
+    await workbench.pick('Questions for the bundled model');
+    await page.locator('.quick-input-title', { hasText: 'Methods: Methods' }).waitFor();
+    await workbench.quickInput().locator('.quick-input-filter input').fill('bright');
+    await page.waitForTimeout(500);
+    const rows = await workbench.quickInputRows().allInnerTexts();
+    await page.keyboard.press('Escape');
+    return rows;
+  };
+  assert.match((await evaluated()).join(), /Brightest.*methods\/brightest\.mjs/s);
+  const sound = fs.readFileSync(module, 'utf8');
+  fs.writeFileSync(module, `${sound} }`);
+  assert.deepEqual(await evaluated(), []);
+  await workbench.command('Fovea: Analyze Image with a Method…');
+  await workbench
+    .quickInputRows()
+    .filter({ hasText: /brightest\.mjs threw: Unexpected token/ })
+    .first()
+    .waitFor();
+  await page.keyboard.press('Escape');
+  fs.writeFileSync(module, sound);
+});
+
 test('MustDrop and then FastV run from the panel, and are compared', async () => {
   const { workbench } = fixture;
   await runAgainWith('MustDrop');
   await runAgainWith('FastV');
   await workbench.notification('Both runs on').getByRole('button', { name: 'Compare' }).click();
   await panel.get('compare-view').waitFor();
-  const told = (await panel.get('compare-overlay-difference').getAttribute('aria-label')) ?? '';
-  assert.match(told, /only A, FastV, [1-9]\d*; only B, MustDrop, [1-9]\d*/);
+  const told = panel.frame.getByLabel(/only A, FastV, [1-9]\d*; only B, MustDrop, [1-9]\d*/);
+  await told.and(panel.get('compare-overlay-difference')).waitFor();
   await workbench.screenshot('mustdrop-fastv');
 });

@@ -19,6 +19,10 @@ export const at = (patch: number, columns: number): string =>
 const stagesOf = ({ run }: Side): NonNullable<Side['run']['metadata']['reduction']>['stages'] =>
   run.metadata.reduction?.stages ?? [];
 
+/** Why it is not known which tokens runs have. */
+const whyUnknown = (...sides: readonly Side[]): string =>
+  sides.some(({ run }) => run.unrecorded) ? 'not recorded' : 'being read';
+
 /** Whose attention a side shows: "row that predicts “apple”", "CLS". */
 export function subjectOf({ base }: PairScene, side: Side): string {
   if (base.focus.tower === 'vision') return 'CLS';
@@ -33,7 +37,7 @@ export function placeLabel(scene: PairScene, shown: Shown): string {
     if (scene.shown === 'tokens')
       return kept
         ? `Patches kept by one of two runs, ${words.moment}: only A, ${a.name}, ${kept.onlyFirst}; only B, ${b.name}, ${kept.onlySecond}; both ${kept.both}; neither ${kept.neither}`
-        : `Patches kept by one of two runs, ${words.moment}: not recorded`;
+        : `Patches kept by one of two runs, ${words.moment}: ${whyUnknown(a, b)}`;
     return difference
       ? `Difference of the attention of A and B, ${words.layers}, ${words.heads}, 0 to ${probability(difference.maximum)}, largest at ${at(difference.peak, a.geometry.columns)}`
       : 'Difference of the attention of A and B: one of them has no row here';
@@ -41,7 +45,7 @@ export function placeLabel(scene: PairScene, shown: Shown): string {
   const name = `${shown.letter}, ${shown.name}`;
   if (scene.shown === 'tokens') {
     const { state } = shown;
-    if (!state) return `Visual tokens of ${name}: not recorded`;
+    if (!state) return `Visual tokens of ${name}: ${whyUnknown(shown)}`;
     const covered = patchesCovered(state);
     return `Visual tokens of ${name}, ${words.moment}: ${tokensLeft(state.counts)} tokens cover ${covered} patches, ${state.kept.length - covered} are gone`;
   }
@@ -82,7 +86,7 @@ export function placeCaption(target: HTMLElement, scene: PairScene, shown: Shown
       if (rescued > 0) parts.push(entry('rescued', 'rescued', rescued));
       parts.push(entry('dropped', 'dropped', shown.state.kept.length - covered));
       parts.push(dim(`${scene.words.moment}: ${count(single + merged)} tokens on ${count(covered)} patches`));
-    } else parts.push(dim('What became of its tokens is not recorded.'));
+    } else parts.push(dim(`What became of its tokens is ${whyUnknown(shown)}.`));
   } else if (shown === 'difference') {
     if (scene.difference)
       parts.push(
