@@ -5,7 +5,7 @@
  */
 import type { HighResolution } from './high-resolution.ts';
 import type { RunMetadata } from './schema.ts';
-import { decodeMacs, type LayerSize, type MacFormula, prefillMacs, visionMacs } from './costs.ts';
+import { decodeMacs, keyValueBytes, type LayerSize, type MacFormula, prefillMacs, visionMacs } from './costs.ts';
 
 export const complexityText = {
   flexAttention: 'O((M + N) · N · D)',
@@ -86,6 +86,31 @@ export function tileMacs(
   const size = { hiddenSize: vision.hiddenSize, intermediateSize: vision.intermediateSize };
   const layers = Math.max(...vision.featureLayers) + 1;
   return tiles.rows * tiles.columns * layers * visionMacs(patchesPerTile + 1, size);
+}
+
+const floatBytes = 4;
+
+/**
+ * MACs that a run spent on reading high-resolution tokens, beyond what its layers compute anyway: projecting their keys and
+ * values, once where they were kept, and attending to them. From the mean number read; 0 for a run that read none.
+ */
+export function readingMacs({
+  model: { decoder },
+  highResolution,
+  reduction,
+}: Pick<RunMetadata, 'model' | 'highResolution' | 'reduction'>): { readonly prefill: number; readonly decode: number } {
+  if (!highResolution || !reduction) return { prefill: 0, decode: 0 };
+  const { attending, cacheBytes, grid, meanSelected, rows } = highResolution;
+  const tokens = grid.rows * grid.columns;
+  const project = 2 * decoder.hiddenSize ** 2;
+  const keptLayers = cacheBytes / (tokens * keyValueBytes(decoder, floatBytes));
+  const anew = keptLayers > 0 ? 0 : attending.length * meanSelected * project;
+  const read = 2 * meanSelected * decoder.hiddenSize;
+  const queries = attending.reduce((sum, layer) => sum + (rows === 'all' ? reduction.layers[layer]!.sequence : 1), 0);
+  return {
+    prefill: keptLayers * tokens * project + anew + queries * read,
+    decode: reduction.decodeSteps * (anew + attending.length * read),
+  };
 }
 
 export interface ResolutionComparison {

@@ -1,6 +1,6 @@
 /** The one JSON object that --json prints. */
 import { runMacs } from '../../trace/costs.ts';
-import { resolutionComparison } from '../../trace/high-resolution-costs.ts';
+import { readingMacs, resolutionComparison, tileMacs } from '../../trace/high-resolution-costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import type { Analysis } from '../analysis/pipeline.ts';
 import type { Failure } from './exit-codes.ts';
@@ -35,9 +35,12 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
 }
 
 /** What the method was and what it left of the work; MACs by formula F3. */
-function reductionResult({ method, reduction, model }: Analysis['metadata']): object {
+function reductionResult(metadata: Analysis['metadata']): object {
+  const { method, reduction, model, highResolution, visual } = metadata;
   if (!reduction) return {};
   const macs = runMacs('F3', reduction, model);
+  const reading = readingMacs(metadata);
+  const tiles = highResolution ? (tileMacs(highResolution, model, visual.grid.rows * visual.grid.columns) ?? 0) : 0;
   return {
     method: method.name,
     variant: method.variant ?? null,
@@ -50,7 +53,14 @@ function reductionResult({ method, reduction, model }: Analysis['metadata']): ob
     },
     eIn: meanEntering(reduction.layers),
     eOut: meanLeaving(reduction.layers),
-    macs: macs ? { formula: 'F3', prefill: macs.prefill, decode: macs.decode, vision: macs.vision } : null,
+    macs: macs
+      ? {
+          formula: 'F3',
+          prefill: macs.prefill + reading.prefill,
+          decode: macs.decode + reading.decode,
+          vision: macs.vision + tiles,
+        }
+      : null,
     kvBytes: reduction.layers.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0),
   };
 }

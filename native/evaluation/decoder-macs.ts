@@ -6,7 +6,7 @@ import type { ModelDescription } from '../../trace/schema.ts';
 const formula = 'F3';
 
 /** For the reader. */
-export const macFormulaName = `${formula}, decoder layers: ${macFormulaText[formula]} in prefill`;
+export const macFormulaName = `${formula}, decoder layers: ${macFormulaText[formula]} in prefill; reading high-resolution tokens included`;
 
 /** Multiply-accumulates of all decoder layers; the vision tower, projector and language head are not counted. */
 export function decoderMacs(

@@ -1,5 +1,6 @@
 /** Asks in this process. */
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
+import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { EvaluationOutcome } from '../../trace/evaluation/evaluation.ts';
 import type { Analysis, Pipeline } from '../analysis/pipeline.ts';
 import { FoveaError } from '../errors.ts';
@@ -44,15 +45,17 @@ export class PipelineAnswerer implements Answerer {
 }
 
 function outcomeOf({ metadata, ms }: Analysis, accepted: readonly string[]): EvaluationOutcome {
-  const { answer, reduction, keyValueCacheBytes, tokens, promptTokens } = metadata;
+  const { answer, reduction, keyValueCacheBytes, highResolution, tokens, promptTokens } = metadata;
   if (!reduction) throw new Error('The pipeline kept no account of the visual tokens.');
+  const macs = decoderMacs(reduction, metadata.model.decoder);
+  const reading = readingMacs(metadata);
   return {
     answer,
     correct: isCorrect(answer, accepted),
     entering: meanEntering(reduction.layers),
     leaving: meanLeaving(reduction.layers),
-    macs: decoderMacs(reduction, metadata.model.decoder),
-    kvBytes: keyValueCacheBytes,
+    macs: { prefill: macs.prefill + reading.prefill, decode: macs.decode + reading.decode },
+    kvBytes: keyValueCacheBytes + (highResolution?.cacheBytes ?? 0),
     ms: { vision: micro(ms.vision), prefill: micro(ms.prefill), decode: micro(ms.decode) },
     answerTokens: tokens.length - promptTokens,
   };

@@ -1,6 +1,7 @@
 /** What a run cost, as recorded or by formula. Pure. */
 import { decodeMacs, keyValueBytes, prefillMacs, type LayerSize, type MacFormula } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
+import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { duration } from '../format.ts';
 import { bytes, macs } from '../pruning/quantities.ts';
@@ -48,7 +49,7 @@ function layerSize({ model }: RunMetadata): LayerSize | undefined {
 export function runMacs(run: RunMetadata): { readonly prefill: number; readonly decode: number } | undefined {
   const [layers, size, steps] = [layerCounts(run), layerSize(run), decodeSteps(run)];
   if (!layers || !size) return undefined;
-  let [prefill, decode] = [0, 0];
+  let { prefill, decode } = readingMacs(run);
   for (const { sequence, cacheLength } of layers) {
     prefill += prefillMacs(formula, sequence, size);
     for (let step = 1; step <= steps; step++) decode += decodeMacs(formula, cacheLength - steps + step, size);
@@ -103,6 +104,9 @@ export function costRows(runs: readonly RunMetadata[]): CostRow[] {
     row('decode', `${formula}, all steps`, run => runMacs(run)?.decode, macs),
     row('visual KV in decode', dtypes, visualCacheBytes, bytes),
     row('KV cache, allocated', 'text included', run => run.keyValueCacheBytes, bytes),
+    ...(runs.some(({ highResolution }) => highResolution)
+      ? [row('high-resolution KV', 'kept', ({ highResolution }) => highResolution?.cacheBytes ?? 0, bytes)]
+      : []),
     row('vision', 'measured', ({ ms }) => ms.vision, duration),
     row('prefill', 'measured', ({ ms }) => ms.prefill, duration),
     row('decode', 'measured', ({ ms }) => ms.decode, duration),

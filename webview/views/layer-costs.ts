@@ -1,6 +1,7 @@
 import { range, select } from 'd3';
 import { macFormulas, macFormulaText, type MacFormula } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving, type LayerAccount, type TokenReduction } from '../../trace/fates.ts';
+import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { tableColumn, type TableData } from '../charts.ts';
 import { dropdown, linkButton } from '../controls.ts';
@@ -292,11 +293,20 @@ function macRow(metadata: RunMetadata, reduction: TokenReduction, formula: MacFo
   const decode = sum(decodeCosts(reduction, formula, size));
   const unit = macUnit(Math.max(...prefill.map(({ full }) => full)));
   const steps = reduction.decodeSteps;
+  const reading = readingMacs(metadata);
+  const read = metadata.highResolution
+    ? [`high-resolution tokens, not drawn: ${macs(reading.prefill)} in prefill, ${macs(reading.decode)} in decode`]
+    : [];
   const decoded = steps > 0 ? [`decode, ${count(steps)} steps: ${macs(decode.value)} of ${macs(decode.full)}`] : [];
   return {
     id,
     title: `prefill ${unit.name}, ${formula}`,
-    notes: [`total ${macs(total.value)} of ${macs(total.full)}${against(total)}`, ...decoded, 'frame: full model'],
+    notes: [
+      `total ${macs(total.value)} of ${macs(total.full)}${against(total)}`,
+      ...decoded,
+      ...read,
+      'frame: full model',
+    ],
     more: false,
     bars: costBars(prefill, unit.size),
   };
