@@ -7,7 +7,8 @@ import { mayRun, moduleOf } from './named-module.ts';
 /** Absolute paths of the modules that `fovea.methods` names; relative ones are taken from the workspace folder. */
 function ownMethods(resource?: vscode.Uri): readonly string[] {
   const folder = (resource && vscode.workspace.getWorkspaceFolder(resource)) ?? vscode.workspace.workspaceFolders?.[0];
-  return methodPaths(vscode.workspace.getConfiguration('fovea', resource).get<unknown>('methods'), folder?.uri.fsPath);
+  const values = vscode.workspace.getConfiguration('fovea', resource);
+  return methodPaths(values.get<unknown>('methods'), folder?.uri.fsPath);
 }
 
 /**

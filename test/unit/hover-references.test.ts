@@ -89,12 +89,16 @@ test('lines of 100 kB are read in milliseconds, hostile ones included', () => {
   lines.push('\\includegraphics['.repeat(size / 17), '[a]('.repeat(size / 4) + 'x.png)', `<${' '.repeat(size)}.png>`);
   for (const line of lines) {
     for (const language of ['markdown', 'python', 'latex', 'yaml']) {
-      const started = performance.now();
-      imageReferenceAt(line, size / 2, language);
-      const hover = performance.now() - started;
-      imageReferences(line, language);
-      const all = performance.now() - started - hover;
-      // Far above what is needed, since tests share a busy machine; quadratic time would take seconds.
+      // Far above what is needed, and the best of three, since tests share a busy machine; quadratic time would take seconds.
+      let [hover, all] = [Infinity, Infinity];
+      for (let attempt = 0; attempt < 3 && !(hover < 100 && all < 1500); attempt++) {
+        const started = performance.now();
+        imageReferenceAt(line, size / 2, language);
+        const found = performance.now();
+        imageReferences(line, language);
+        hover = Math.min(hover, found - started);
+        all = Math.min(all, performance.now() - found);
+      }
       assert.ok(hover < 100 && all < 1500, `${language} ${line.slice(0, 20)}: ${hover} and ${all} ms`);
     }
   }
