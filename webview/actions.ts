@@ -1,4 +1,5 @@
 import type { RunMetadata } from '../trace/schema.ts';
+import { measureStepAsked } from './measures.ts';
 import { stageOfLayer } from './pruning/stages.ts';
 import { nothingHovered, type HeadChoice, type Hover, type Selection, type Store, type Tower } from './selection.ts';
 
@@ -27,9 +28,10 @@ export class Actions {
   /** Shows the query that predicts this token of the answer, counted from 0. */
   chooseStep(step: number): void {
     const { promptTokens, tokens } = this.metadata;
-    const last = tokens.length - promptTokens - 1;
+    const chosen = clamp(step, Math.max(0, tokens.length - promptTokens - 1));
+    measureStepAsked(chosen);
     this.hover.set({ token: null });
-    this.selection.set({ token: promptTokens + clamp(step, Math.max(0, last)) });
+    this.selection.set({ token: promptTokens + chosen });
   }
 
   moveStep(step: number): void {

@@ -21,7 +21,7 @@ import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
 import { layoutFor, type Layout } from './layout.ts';
-import { measureFirstPaint } from './measures.ts';
+import { measureFirstPaint, measureStepDrawn } from './measures.ts';
 import type { FigureFormat, FigureName, FigureTheme, PanelMethod } from './messages.ts';
 import type { KnownMethods, PanelContext, Region } from './panel-context.ts';
 import { FateSource } from './pruning/fate-source.ts';
@@ -337,6 +337,7 @@ export class Panel {
     this.announce(scene);
     this.prefetch.around(scene.shown.row, rowCount(this.context.metadata));
     measureFirstPaint();
+    if (scene.detail) measureStepDrawn(scene.detail.step);
     this.sceneShown = true;
     this.markReady();
   }

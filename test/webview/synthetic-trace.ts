@@ -12,6 +12,8 @@ export interface SyntheticShape {
   readonly heads: number;
   readonly visionLayers: number;
   readonly visionHeads: number;
+  /** Of the vision tower's MLP; absent as in traces that do not say it. */
+  readonly visionIntermediateSize?: number;
   readonly grid: { readonly rows: number; readonly columns: number };
   readonly leading: number;
   readonly answer: readonly string[];
@@ -108,6 +110,7 @@ export async function writeSyntheticTrace(
         layers: visionLayers,
         heads: visionHeads,
         hiddenSize: 8,
+        ...(shape.visionIntermediateSize !== undefined && { intermediateSize: shape.visionIntermediateSize }),
         featureLayers: [visionLayers - 2],
         selectStrategy: leading ? 'full' : 'default',
       },

@@ -86,7 +86,7 @@ export class RunBar implements Region {
     const facts = [
       fact('image', metadata.image.name),
       fact('model', metadata.model.name),
-      fact('method', [method.title ?? method.name, ...(method.variant ? [method.variant] : [])].join(', ')),
+      fact('method', methodWords(method)),
       ...(method.budget ? [fact('budget', budgetWords(method.budget))] : []),
       fact('run', duration(metadata.ms.total)),
     ];
@@ -108,6 +108,13 @@ export class RunBar implements Region {
     });
     return element('div', { class: 'facts' }, ...facts, run, compare);
   }
+}
+
+/** "MustDrop, code + FlexAttention, code" */
+function methodWords({ beside, ...method }: RunMetadata['method']): string {
+  return [method, ...(beside ? [beside] : [])]
+    .map(({ title, name, variant }) => [title ?? name, ...(variant ? [variant] : [])].join(', '))
+    .join(' + ');
 }
 
 /** "128 → E_in 129.3": asked and reached, and by which count. */

@@ -36,7 +36,14 @@ export function ruleWords({ rule }: HighResolution, patches: number): string {
 
 export function weightWords({ weights }: HighResolution): string {
   if (weights.kind === 'copied') return 'untrained HR projections: copies of the decoder’s own';
-  return `${weights.kind === 'bundled' ? 'bundled' : 'released'} weights, ${weights.source}`;
+  const { kind, source, distances = [] } = weights;
+  const mean = (of: 'keys' | 'values'): string =>
+    (distances.reduce((sum, one) => sum + one[of], 0) / distances.length).toFixed(2);
+  const far =
+    distances.length > 0
+      ? `; from the decoder’s own projections: keys ${mean('keys')}, values ${mean('values')} (relative Frobenius norm, mean)`
+      : '';
+  return `${kind} weights, ${source}${far}`;
 }
 
 /** Variant, rule, map, rotary form: everything that decides how tokens are selected and read. */

@@ -134,12 +134,14 @@ function rowsOf(run: RunMetadata, compared: ResolutionComparison): (readonly str
 function noteWords(run: RunMetadata, formula: MacFormula): string {
   const { highResolution, model, promptTokens, visual } = run;
   if (!highResolution) return '';
-  if (model.decoder.intermediateSize === undefined)
+  const compared = comparison(run, formula);
+  if (!compared || model.decoder.intermediateSize === undefined)
     return 'The trace does not say how wide the MLPs are: MACs cannot be told.';
   const { grid, meanSelected, attending, cacheBytes } = highResolution;
   return [
     `${formula} a layer: ${macFormulaText[formula]}, n tokens, d ${count(model.decoder.hiddenSize)}, m ${count(model.decoder.intermediateSize)}`,
     `N ${count(promptTokens + visual.count)} tokens of the prompt, M ${meanSelected.toFixed(0)} selected of H ${count(grid.rows * grid.columns)}, read in ${count(attending.length)} of ${count(model.decoder.layers)} layers`,
+    `tiles through the vision tower ${macs(compared.tiles)} besides, for each way but the first`,
     'complexities: FlexAttention paper, section 3.3, where LLaVA-HD’s M is all of H; LLaVA-XAttn’s is ours, read in as many layers',
     ...(cacheBytes > 0 ? [`kept keys and values: ${bytes(cacheBytes)}`] : []),
     ...((run.reduction?.stages.length ?? 0) > 0 ? ['counted as if no visual token had been merged or dropped'] : []),
