@@ -32,6 +32,9 @@ export const flag: Check = (value, path) => {
 export const list: Check = (value, path) => {
   if (!Array.isArray(value)) fail(path, 'is not a list');
 };
+export const texts: Check = (value, path) => {
+  if (!Array.isArray(value) || !value.every(each => typeof each === 'string')) fail(path, 'is not a list of texts');
+};
 export const oneOf =
   (...allowed: string[]): Check =>
   (value, path) => {

@@ -1,5 +1,5 @@
 /** Checks what a trace says about its high-resolution tokens: views build grids and scales from it. */
-import { amount, type Check, count, list, modelSize, oneOf, positive, text, valueAt } from './field-checks.ts';
+import { amount, type Check, count, list, modelSize, oneOf, positive, text, texts, valueAt } from './field-checks.ts';
 import { selectionSources } from './high-resolution.ts';
 import { isRecord } from './safetensors.ts';
 import type { RunMetadata } from './schema.ts';
@@ -37,7 +37,7 @@ const checkedFields: readonly (readonly [string, Check])[] = [
   ['ms.project', amount],
   ['cacheBytes', count],
   ['meanSelected', amount],
-  ['notes', list],
+  ['notes', texts],
 ];
 
 export function checkHighResolution(run: RunMetadata, fail: Fail): void {

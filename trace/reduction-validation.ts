@@ -1,5 +1,5 @@
 /** Checks what a trace says about its token method: views build lists and scales from it. */
-import { count, oneOf, positive, text } from './field-checks.ts';
+import { count, oneOf, optionalText, positive, text, texts } from './field-checks.ts';
 import { isRecord } from './safetensors.ts';
 import type { RunMetadata } from './schema.ts';
 
@@ -20,8 +20,9 @@ export function checkMethod(run: RunMetadata, fail: Fail): void {
       if (!legal) fail(`${path}.${name}`, 'is not a number, a text, true, false or a list of these');
     }
   };
+  for (const name of ['title', 'variant'] as const) optionalText(method[name], `method.${name}`);
   parameters(method.parameters, 'method.parameters');
-  for (const name of ['given', 'notes'] as const) checkTexts(method[name] ?? [], `method.${name}`, fail);
+  for (const name of ['given', 'notes'] as const) texts(method[name] ?? [], `method.${name}`);
   const { budget, beside, module }: Record<string, unknown> = { ...method };
   if (budget !== undefined) {
     if (!isRecord(budget)) return fail('method.budget', 'is not an object');
@@ -91,8 +92,8 @@ function checkStage(stage: unknown, path: string, visionLayers: number, decoderL
   for (const [name, value] of Object.entries({ entering, leaving })) {
     if (!Number.isSafeInteger(value) || (value as number) < 0) fail(`${path}.${name}`, 'is not a count');
   }
-  checkTexts(reasons, `${path}.reasons`, fail);
-  checkTexts(notes, `${path}.notes`, fail);
+  texts(reasons, `${path}.reasons`);
+  texts(notes, `${path}.notes`);
   const { textScores = [], raters = [] } = stage;
   if (!Array.isArray(raters)) return fail(`${path}.raters`, 'is not a list');
   raters.forEach((rater, index) => {
@@ -124,10 +125,6 @@ function checkScores(scores: readonly unknown[], path: string, fail: Fail): void
     oneOf('threshold', 'top-k')(cutoff['rule'], `${place}.cutoff.rule`);
     if (typeof cutoff['inclusive'] !== 'boolean') fail(`${place}.cutoff.inclusive`, 'is not true or false');
   });
-}
-
-function checkTexts(values: unknown, path: string, fail: Fail): void {
-  if (!Array.isArray(values) || !values.every(value => typeof value === 'string')) fail(path, 'is not a list of texts');
 }
 
 function checkNumbers(values: unknown, length: number, path: string, fail: Fail): void {

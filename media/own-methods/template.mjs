@@ -44,6 +44,8 @@ export default {
         return {
           title: 'Keep the most attended',
           keep: kept.sort((a, b) => a - b),
+          // What stays keeps its place, so that new tokens follow the prompt without a gap in every layer.
+          positions: 'original',
           scores: [
             {
               name: 'attention',

@@ -35,6 +35,7 @@ export function checkCachePlan(plan: CachePlan, count: number, layers: number, h
   checkRecord(plan, count, fail);
   requireIndex(plan.fromLayer, layers, 'fromLayer', fail);
   for (const kept of plan.kept) requireIndex(kept, count, 'kept', fail);
+  if (new Set(plan.kept).size !== plan.kept.length) fail('keeps a visual token twice');
 }
 
 type Fail = (problem: string) => never;

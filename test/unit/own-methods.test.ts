@@ -69,6 +69,8 @@ test('the template is a working method, its parameters can be set, and the trace
     layers.map(({ entering }) => entering),
     [576, 576, 576, 50, 50, 50, 50, 50, 50, 50, 50, 50],
   );
+  const skews = layers.map(({ lastKeyPosition, queryPosition }) => queryPosition! - lastKeyPosition - 1);
+  assert.deepEqual(new Set(skews), new Set([0]), 'new tokens follow the prompt in every layer');
   assert.deepEqual([stages[0]!.title, stages[0]!.scores[0]!.cutoff!.rule], ['Keep the most attended', 'top-k']);
 });
 
@@ -132,6 +134,11 @@ test('a function that throws, and a plan that cannot be followed, are named with
   await failing('cut', record('scores: [{ name: "s", values: tokens.map(() => 0), cutoff: NaN }]'), /no number/);
   await failing('why', record('reasons: ["a"], reasonOf: tokens.map(() => 1)'), /names reason 1, but has 1/);
   await failing('rater', record('raters: [-4]'), /names text token -4 in raters/);
+  await failing(
+    'twice',
+    'return { afterPrefill: () => ({ fromLayer: 0, kept: [3, 3] }) };',
+    /keeps a visual token twice/,
+  );
   await failing('exit', 'process.exit(3);', /ended its thread/);
   const { metadata } = await pipeline.analyze(requestOf({ name: 'none' }), { traced: false });
   assert.equal(metadata.status.state, 'complete', 'the pipeline is alive');
