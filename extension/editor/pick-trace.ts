@@ -1,7 +1,9 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { TraceKind } from '../../trace/kind.ts';
 import { traceExtension } from '../../trace/schema.ts';
-import { openTrace, traceKindOf } from './trace-document.ts';
+import { rankCount, runLabel } from '../../trace/traffic/metadata.ts';
+import { openTrace, openTraffic, traceKindOf } from './trace-document.ts';
 
 const mostTraces = 50;
 
@@ -65,12 +67,18 @@ async function describe(trace: vscode.Uri, modified: number): Promise<TraceItem>
   // Elsewhere the whole file would be fetched for one line.
   if (trace.scheme !== 'file') return { label, description, trace };
   try {
-    const detail = (await traceKindOf(trace)) === 'evaluation' ? await evaluationLine(trace) : await runLine(trace);
+    const detail = await lines[await traceKindOf(trace)](trace);
     return { label, description, detail, trace };
   } catch {
     return { label, description, detail: vscode.l10n.t('cannot be read'), trace };
   }
 }
+
+const lines: Readonly<Record<TraceKind, (trace: vscode.Uri) => Promise<string>>> = {
+  run: runLine,
+  evaluation: evaluationLine,
+  traffic: trafficLine,
+};
 
 async function runLine(trace: vscode.Uri): Promise<string> {
   const reader = await openTrace(trace);
@@ -86,4 +94,12 @@ async function evaluationLine(trace: vscode.Uri): Promise<string> {
   await reader.close();
   const methods = new Set(conditions.map(({ title }) => title)).size;
   return vscode.l10n.t('Evaluation: {0}, {1} questions, {2} methods', set.name, questions, methods);
+}
+
+async function trafficLine(trace: vscode.Uri): Promise<string> {
+  const reader = await openTraffic(trace);
+  const { workload, runs } = reader.metadata;
+  await reader.close();
+  const names = runs.map(runLabel).join(', ');
+  return vscode.l10n.t('Traffic: {0} on {1} ranks, {2}', workload.name, rankCount(workload), names);
 }

@@ -21,7 +21,8 @@ export async function runTraffic(services: TrafficServices): Promise<void> {
   try {
     const pick = await pickTraffic(new Settings().modelFolder ?? bundledModel.fsPath, services.extensionUri);
     if (!pick) return;
-    const file = await runs.reserve(vscode.Uri.joinPath(runs.location(), `lv-xattn-${pick.name}`));
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? runs.location();
+    const file = await runs.reserve(vscode.Uri.joinPath(folder, `lv-xattn-${pick.name}`));
     try {
       const order: TrafficOrder = { ...pick.request, tracePath: file.trace.fsPath };
       log.info(`Traffic: ${order.ranks} ranks, ${order.choices.map(({ algorithm }) => algorithm).join(', ')}`);

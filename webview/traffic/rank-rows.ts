@@ -100,5 +100,5 @@ export function cellAt(
 /** A frame with a halo around a cell that is locked or pointed at. */
 export function lockFrame(x: number, y: number, width: number, height: number): SVGRectElement[] {
   const place = { x: x + 1, y: y + 1, width: Math.max(1, width - 2), height: Math.max(1, height - 2) };
-  return [svgElement('rect', { class: 'lock-halo', ...place }), svgElement('rect', { class: 'lock', ...place })];
+  return [svgElement('rect', { class: 'lock-halo', ...place }), svgElement('rect', { class: 'lock-frame', ...place })];
 }

@@ -86,7 +86,7 @@ export class SwimLanes {
       if (same) marks.push(svgElement('rect', { class: 'same-owner', x, y: y + 1.5, width, height: row / 2 - 0.5 }));
       if (focused === run && event.rank === rank && event.round === round)
         marks.push(
-          svgElement('rect', { class: 'lock', x: x - 1, y: y + 0.5, width: width + 2, height: row / 2 + 1.5 }),
+          svgElement('rect', { class: 'lock-frame', x: x - 1, y: y + 0.5, width: width + 2, height: row / 2 + 1.5 }),
         );
     }
     this.marks.replaceChildren(...marks);

@@ -34,6 +34,9 @@ const figureResolution = 3;
 const margin = 32;
 const leastWidth = 320;
 const originWidth = { wide: 432, medium: 384 };
+/** In a wide window that is not tall, the image gives way down to this side so that the readout stays in sight. */
+const leastOrigin = 264;
+const aroundOrigin = 580;
 
 export class TrafficPanel {
   readonly element: HTMLElement;
@@ -245,7 +248,8 @@ export class TrafficPanel {
     const end = Math.max(...shown.map(runEnd));
     this.controls.draw(choice, focus, scale, theme.scheme);
     this.strip.draw(focus);
-    this.origin.draw(focus, origin, theme);
+    const side = mode === 'wide' ? Math.max(leastOrigin, Math.min(origin, window.innerHeight - aroundOrigin)) : origin;
+    this.origin.draw(focus, this.pictures.frames.length > 0 ? side : origin, theme);
     this.readout.draw(focus);
     for (const row of this.rows) {
       row.element.hidden = !shown.includes(row.run);
