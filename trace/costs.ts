@@ -40,9 +40,9 @@ export function decodeMacs(formula: MacFormula, cached: number, { hiddenSize, in
   return 4 * hiddenSize ** 2 + 2 * cached * hiddenSize + mlpMatrices[formula] * hiddenSize * intermediateSize;
 }
 
-/** One CLIP layer over n tokens, CLS included: four projections, attention, two MLP matrices. */
-export function visionMacs(tokens: number, size: LayerSize): number {
-  return prefillMacs('F2', tokens, size);
+/** One CLIP layer over n tokens, CLS included: four projections, attention, two MLP matrices, which may run on fewer. */
+export function visionMacs(tokens: number, size: LayerSize, mlpTokens = tokens): number {
+  return prefillMacs('F2', tokens, size) - 2 * (tokens - mlpTokens) * size.hiddenSize * size.intermediateSize;
 }
 
 /** Bytes of one position's keys and values in one layer. */
@@ -64,7 +64,7 @@ export interface RunMacs {
 /** MACs of what a run did; undefined where the trace does not say how wide its MLPs are. */
 export function runMacs(
   formula: MacFormula,
-  { visionTokens, visionTiles = 1, layers, decodeSteps }: TokenReduction,
+  { stages, visionTokens, visionTiles = 1, layers, decodeSteps }: TokenReduction,
   { vision, decoder }: Pick<ModelDescription, 'vision' | 'decoder'>,
 ): RunMacs | undefined {
   if (vision.intermediateSize === undefined || decoder.intermediateSize === undefined) return undefined;
@@ -75,9 +75,13 @@ export function runMacs(
     prefill += prefillMacs(formula, sequence, size);
     for (let step = 0; step < decodeSteps; step++) decode += decodeMacs(formula, cacheLength - step, size);
   }
-  const seen = visionTokens.reduce(
-    (sum, tokens) => sum + visionTiles * visionMacs(tokens / visionTiles, visionSize),
-    0,
-  );
+  const mergedInside = (layer: number): number =>
+    stages
+      .filter(({ place }) => place.inside && place.tower === 'vision' && place.layer === layer)
+      .reduce((sum, { entering, leaving }) => sum + entering - leaving, 0);
+  const seen = visionTokens.reduce((sum, tokens, layer) => {
+    const each = tokens / visionTiles;
+    return sum + visionTiles * visionMacs(each, visionSize, each - mergedInside(layer));
+  }, 0);
   return { vision: seen, prefill, decode };
 }

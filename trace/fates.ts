@@ -16,6 +16,8 @@ export interface StagePlace {
   readonly tower: 'vision' | 'decoder' | 'cache';
   /** 0-based; -1 is the input of the tower's first layer. */
   readonly layer: number;
+  /** In the vision tower: between the layer's attention and its MLP, which runs on what is left. */
+  readonly inside?: true;
 }
 
 /** One number for each token that a stage looked at. `fates.scores` holds its values. */

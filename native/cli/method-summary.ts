@@ -1,6 +1,7 @@
 /** What a token method left of the image, for the terminal: a map of the patches that are left, and the counts beside it. */
 import { runMacs } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
+import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { wrapText } from './terminal.ts';
 
@@ -40,7 +41,8 @@ export function keptMap(kept: Uint8Array, columns: number): string[] {
   return lines;
 }
 
-function methodWords({ method, reduction, model, visual }: RunMetadata, kept: Uint8Array): string[] {
+function methodWords(run: RunMetadata, kept: Uint8Array): string[] {
+  const { method, reduction, model, visual } = run;
   if (!reduction || method.name === 'none') return [];
   const { layers } = reduction;
   const entering = layers.map(layer => layer.entering);
@@ -57,7 +59,7 @@ function methodWords({ method, reduction, model, visual }: RunMetadata, kept: Ui
     `Entering layer by layer: ${runs(entering)}`,
     ...(macs && all
       ? [
-          `Prefill ${((100 * macs.prefill) / all.prefill).toFixed(0)} % of the MACs of all tokens (F3); cache ${(bytes / 1e6).toFixed(1)} MB`,
+          `Prefill ${((100 * (macs.prefill + readingMacs(run).prefill)) / all.prefill).toFixed(0)} % of the MACs of all tokens (F3); cache ${(bytes / 1e6).toFixed(1)} MB`,
         ]
       : []),
     ...(last

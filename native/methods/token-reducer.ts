@@ -87,7 +87,9 @@ export class TokenReducer {
 
   async visionLayer(view: Omit<VisionView, 'tokens'>): Promise<Reduction | undefined> {
     const plan = await this.hooks.visionLayer?.({ ...view, tokens: this.tokens.list });
-    return this.follow(plan, { tower: 'vision', layer: view.layer }, `vision layer ${view.layer}`);
+    const inside = this.visionNeeds(view.layer)?.at === 'inside';
+    const place = { tower: 'vision', layer: view.layer, ...(inside && { inside }) } as const;
+    return this.follow(plan, place, `vision layer ${view.layer}`);
   }
 
   async beforeDecoder(view: Omit<SequenceView, 'tokens'>): Promise<Reduction | undefined> {

@@ -1,6 +1,8 @@
 /** Predicted counts, MACs and bytes against published figures; sources in the tests. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runMacs } from '../../trace/costs.ts';
+import type { TokenReduction } from '../../trace/fates.ts';
 import { mergeSchedule } from '../../native/methods/tome/merge-schedule.ts';
 import { knownShapes, shapeOf } from '../../native/planning/known-shapes.ts';
 import { planMethod } from '../../native/planning/plan.ts';
@@ -98,6 +100,19 @@ test("ToMe's lists for LLaVA end at exactly 192, 128 and 64, larger steps first"
   assert.deepEqual(mergeSchedule(576, 23, 384), list(17, 16, 16, 7));
   assert.deepEqual(mergeSchedule(576, 23, 448), list(20, 11, 19, 12));
   assert.deepEqual(mergeSchedule(576, 23, 512), list(23, 6, 22, 17));
+});
+
+test('a block of ToMe pays for attention before it merges, and for its MLP afterwards', () => {
+  const reduction = {
+    stages: [{ place: { tower: 'vision', layer: 0, inside: true }, entering: 576, leaving: 559 }],
+    visionTokens: [577, 560],
+    layers: [],
+    decodeSteps: 0,
+  } as unknown as TokenReduction;
+  const [c, m] = [1024, 4096];
+  const attention = (t: number): number => 4 * t * c ** 2 + 2 * t ** 2 * c;
+  const { vision } = runMacs('F3', reduction, shape7b as unknown as Parameters<typeof runMacs>[2])!;
+  assert.equal(vision, attention(577) + attention(560) + 2 * 2 * 560 * c * m);
 });
 
 test('a plan of ToMe merges no more than half of a block, as a run does', async () => {

@@ -186,6 +186,7 @@ test('stages are found by layer, before and after', () => {
   const trimmed = [...stages, stage({ place: { tower: 'cache', layer: 1 } })];
   assert.equal(stageToBeginWith({ reduction: { stages: trimmed } as never }), 1);
   assert.equal(placeWords(stage({ place: { tower: 'decoder', layer: -1 } })), 'input of D0');
+  assert.equal(placeWords(stage({ place: { tower: 'vision', layer: 3, inside: true } })), 'inside V3');
   assert.equal(verdictWords(fates, 1, 0), 'dropped: low');
   assert.equal(verdictWords(fates, 0, 4), 'merged, 3 patches');
 });

@@ -13,7 +13,9 @@ export function placeName({ place }: Pick<Stage, 'place'>): string {
 
 /** "output of D4", as it is said in a sentence. */
 export function placeWords(stage: Pick<Stage, 'place'>): string {
-  return stage.place.layer < 0 || stage.place.tower === 'cache' ? placeName(stage) : `output of ${placeName(stage)}`;
+  const { layer, tower, inside } = stage.place;
+  if (layer < 0 || tower === 'cache') return placeName(stage);
+  return `${inside ? 'inside' : 'output of'} ${placeName(stage)}`;
 }
 
 /** The stage after which a layer's survivors are shown: the last that acted up to its output; -1 before the first. */
