@@ -7,6 +7,8 @@ import { sample, projectFolder } from './sample.ts';
 export interface ColdStart {
   /** From starting the process to its end, wall clock. */
   readonly milliseconds: number;
+  /** Opening the weights and making a session of every layer, as the run itself says. */
+  readonly loading: number;
   readonly peakBytes: number;
   readonly traceBytes: number;
 }
@@ -31,7 +33,8 @@ export async function coldStart(folder: string): Promise<ColdStart> {
   const start = performance.now();
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
   let peak = '';
-  child.stdout?.resume();
+  let result = '';
+  child.stdout?.on('data', (chunk: Buffer) => (result += chunk.toString()));
   child.stdio[3]?.on('data', (chunk: Buffer) => (peak += chunk.toString()));
   const status = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
@@ -39,5 +42,6 @@ export async function coldStart(folder: string): Promise<ColdStart> {
   });
   const milliseconds = performance.now() - start;
   if (status !== 0) throw new Error(`fovea analyze ended with status ${String(status)}.`);
-  return { milliseconds, peakBytes: Number(peak) * 1024, traceBytes: fs.statSync(trace).size };
+  const { ms } = JSON.parse(result) as { ms: { load: number } };
+  return { milliseconds, loading: ms.load, peakBytes: Number(peak) * 1024, traceBytes: fs.statSync(trace).size };
 }

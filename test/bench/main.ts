@@ -12,7 +12,7 @@ import { projectFolder } from './sample.ts';
 import { sectionsOf } from './sections.ts';
 import { warmRuns } from './warm-runs.ts';
 
-const runs = { cold: 7, warm: 9, panel: 3 };
+const runs = { cold: 7, warm: 60, panel: 3 };
 
 async function repeat<T>(count: number, what: string, measure: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];

@@ -40,6 +40,7 @@ Engine: ${warm.engine}. Model: the bundled fovea-tiny. Run: \`scene-04.png\`, "D
 | --- | --- | --- | --- | --- |
 ${[
   row('fresh process to finished answer and trace', summarize(cold.map(run => run.milliseconds)), '–', milliseconds),
+  row('of it opening weights and sessions', summarize(cold.map(run => run.loading)), '–', milliseconds),
   row('peak memory of that process', summarize(cold.map(run => run.peakBytes)), '–', megabytes),
   row('trace on disk', summarize(cold.map(run => run.traceBytes)), '–', megabytes),
   row('analysis with the model in memory, traced', total, '≤ 2.5 s', milliseconds),
@@ -48,6 +49,7 @@ ${[
   row('of it decode', stage('decode'), '–', milliseconds),
   row('decode, per token', perToken, '–', milliseconds),
   row('traced over untraced, total', summarize(warm.ratios), '≤ 1.15 ×', ratio),
+  row('traced over untraced, processor time', summarize(warm.processorRatios), '≤ 1.15 ×', ratio),
   row('activation of the extension', summarize(panels.map(run => run.activation)), '≤ 50 ms', milliseconds),
   row(
     'panel: navigation to first picture with data',
@@ -56,10 +58,24 @@ ${[
     milliseconds,
   ),
   row('panel: answer to a pointer, 95th percentile', summarize(hovers), '≤ 16 ms (one frame)', milliseconds),
+  row('Pruning view: opening it', summarize(panels.map(run => run.pruning.opening)), '–', milliseconds),
+  row(
+    'Pruning view: answer to a pointer, 95th percentile',
+    summarize(panels.map(run => quantile(run.pruning.hovers, 0.95))),
+    '≤ 16 ms (one frame)',
+    milliseconds,
+  ),
+  row(
+    'Pruning view: next stage, 95th percentile',
+    summarize(panels.map(run => quantile(run.pruning.stages, 0.95))),
+    '≤ 50 ms',
+    milliseconds,
+  ),
 ].join('\n')}
 
-Traced and untraced runs alternate in one process. Untraced means that no attention leaves a graph, vision layers that the projector does not
+Traced and untraced runs alternate in one process; ratios are of neighbours. Untraced means that no attention leaves a graph, vision layers that the projector does not
 read are left out, and no file is written. The panel is measured in a VS Code that runs in headless Chromium without a graphics
-card, which draws in software. Hovers: ${panels.reduce((sum, { hovers: all }) => sum + all.length, 0)} in all.
+card, which draws in software. Hovers: ${panels.reduce((sum, { hovers: all }) => sum + all.length, 0)} in all,
+${panels.reduce((sum, { pruning }) => sum + pruning.hovers.length, 0)} more over a MustDrop run in the Pruning view, and ${panels.reduce((sum, { pruning }) => sum + pruning.stages.length, 0)} steps of its stage slider.
 `;
 }

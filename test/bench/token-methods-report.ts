@@ -24,8 +24,8 @@ Written by \`npm run bench\` on ${date}; load average at the end ${os.loadavg()[
 ${images.map(image => `\`${image}\``).join(', ')}, "${methodQuestion}", ${answerTokens} tokens, untraced. Every method runs once on every image in each of ${rounds} rounds, by turns in one process, and is divided by no
 pruning on the same image in the same round: median (least – most) of ${full.prefillRatio.count}. MustDrop's thresholds were solved once for each image before; the solved ones are timed.
 
-| method | visual tokens in, out | prefill | prefill, wall clock | prefill, processor time | prefill MACs (F3) | vision | vision MACs | decode step | cache bytes | solving |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| method | visual tokens in, out | prefill | prefill, wall clock | prefill, processor time | prefill MACs (F3) | vision | vision MACs | decode step | cache bytes | trace | solving |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${rows
   .map(row =>
     [
@@ -43,6 +43,7 @@ ${rows
             spread(row.stepRatio, times),
             times(row.cacheRatio),
           ]),
+      `${(row.traceBytes / 1e6).toFixed(1)} MB`,
       row.solve ? spread(row.solve, ms) : '–',
     ].join(' | '),
   )

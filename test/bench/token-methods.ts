@@ -57,6 +57,8 @@ export interface MethodRow {
   readonly visionMacsRatio: number;
   readonly visionLayers: number;
   readonly cacheRatio: number;
+  /** Of a traced run, mean over images. */
+  readonly traceBytes: number;
   /** Trial prefills for the budget, once for each image; absent where parameters follow from the budget. */
   readonly solve?: Summary;
   /** [layers] */
@@ -98,6 +100,8 @@ export async function methodTimings(folder: string, rounds: number): Promise<Met
     threads: 0,
     progressToken: 'bench',
   });
+  const traceBytes = async (image: string, method: MethodRequest): Promise<number> =>
+    (await pipeline.analyze(request(image, method))).traceBytes;
   const run = async (image: string, method: MethodRequest): Promise<Run> => {
     const processor: number[] = [];
     const mark = (): void => {
@@ -116,7 +120,7 @@ export async function methodTimings(folder: string, rounds: number): Promise<Met
     return { metadata, processor };
   };
   try {
-    const settled = await settle(run);
+    const settled = await settle(run, traceBytes);
     const measured = new Map<BenchedMethod, Measured[]>(methods.map(method => [method, []]));
     for (let round = 0; round < rounds; round++) {
       for (const image of images) {
@@ -130,7 +134,7 @@ export async function methodTimings(folder: string, rounds: number): Promise<Met
         }
       }
     }
-    return { rounds, rows: methods.map(method => rowOf(method, measured.get(method)!, settled.solves.get(method))) };
+    return { rounds, rows: methods.map(method => rowOf(method, measured.get(method)!, settled)) };
   } finally {
     await pipeline.release();
   }
@@ -141,25 +145,35 @@ interface Settled {
   readonly requests: ReadonlyMap<string, MethodRequest>;
   /** Milliseconds that it took, by method. */
   readonly solves: ReadonlyMap<BenchedMethod, readonly number[]>;
+  /** Of traces, by method: one of each image. */
+  readonly traces: ReadonlyMap<BenchedMethod, readonly number[]>;
 }
 
 /** Runs everything once, which warms the process, too. */
-async function settle(run: (image: string, method: MethodRequest) => Promise<Run>): Promise<Settled> {
+async function settle(
+  run: (image: string, method: MethodRequest) => Promise<Run>,
+  traceBytes: (image: string, method: MethodRequest) => Promise<number>,
+): Promise<Settled> {
   const requests = new Map<string, MethodRequest>();
   const solves = new Map<BenchedMethod, number[]>();
+  const traces = new Map<BenchedMethod, number[]>();
   await run(images[0], { name: 'none' });
   for (const image of images) {
     for (const name of methods) {
       const { metadata } = await run(image, { name, ...(name !== 'none' && { budget }) });
       const { solve } = metadata.ms;
-      requests.set(`${name} ${image}`, { name, ...(name !== 'none' && { parameters: metadata.method.parameters }) });
+      const settled = { name, ...(name !== 'none' && { parameters: metadata.method.parameters }) };
+      requests.set(`${name} ${image}`, settled);
+      traces.set(name, [...(traces.get(name) ?? []), await traceBytes(image, settled)]);
       if (solve !== undefined) solves.set(name, [...(solves.get(name) ?? []), solve]);
     }
   }
-  return { requests, solves };
+  return { requests, solves, traces };
 }
 
-function rowOf(method: BenchedMethod, measured: readonly Measured[], solves: readonly number[] | undefined): MethodRow {
+function rowOf(method: BenchedMethod, measured: readonly Measured[], settled: Settled): MethodRow {
+  const solves = settled.solves.get(method);
+  const traces = settled.traces.get(method)!;
   const runs = measured.map(({ run }) => run.metadata);
   const ratios = (value: (run: Run) => number): Summary =>
     summarize(measured.map(({ run, full }) => value(run) / value(full)));
@@ -180,6 +194,7 @@ function rowOf(method: BenchedMethod, measured: readonly Measured[], solves: rea
     macsRatio: meanRatio(run => macsOf(run).prefill),
     visionMacsRatio: meanRatio(run => macsOf(run).vision),
     visionLayers: reductionOf(runs[0]!).visionTokens.filter(tokens => tokens > 0).length,
+    traceBytes: traces.reduce((sum, bytes) => sum + bytes, 0) / traces.length,
     cacheRatio: meanRatio(run => run.keyValueCacheBytes),
     ...(solves && { solve: summarize(solves) }),
     layers: layerTimes(measured.map(({ run }) => run)),

@@ -10,6 +10,8 @@ export interface WarmRuns {
   readonly untraced: readonly StageTimings[];
   /** Traced over untraced total of neighbouring runs. */
   readonly ratios: readonly number[];
+  /** The same of processor time, which does not count waiting for a processor that others use. */
+  readonly processorRatios: readonly number[];
   readonly engine: string;
   readonly answerTokens: number;
 }
@@ -32,14 +34,35 @@ export async function warmRuns(folder: string, count: number): Promise<WarmRuns>
     const { metadata } = await pipeline.analyze(request);
     const traced: StageTimings[] = [];
     const untraced: StageTimings[] = [];
+    const processorRatios: number[] = [];
+    const one = async (isTraced: boolean): Promise<number> => {
+      const before = process.cpuUsage();
+      const { ms } = await pipeline.analyze(request, { traced: isTraced });
+      const { user, system } = process.cpuUsage(before);
+      (isTraced ? traced : untraced).push(ms);
+      return user + system;
+    };
     for (let run = 0; run < count; run++) {
-      untraced.push((await pipeline.analyze(request, { traced: false })).ms);
-      traced.push((await pipeline.analyze(request)).ms);
+      // The one that comes second may profit from the first: each is second in turn.
+      if (run % 2 === 0) {
+        const without = await one(false);
+        processorRatios.push((await one(true)) / without);
+      } else {
+        const within = await one(true);
+        processorRatios.push(within / (await one(false)));
+      }
     }
     const ratios = traced.map((timings, run) => timings.total / untraced[run]!.total);
     const { name, version, device, arithmetic, threads } = metadata.engine;
     const engine = `${name} ${version}, ${device}, ${arithmetic}, ${threads} threads`;
-    return { traced, untraced, ratios, engine, answerTokens: metadata.tokens.length - metadata.promptTokens };
+    return {
+      traced,
+      untraced,
+      ratios,
+      processorRatios,
+      engine,
+      answerTokens: metadata.tokens.length - metadata.promptTokens,
+    };
   } finally {
     await pipeline.release();
   }
