@@ -51,10 +51,8 @@ export async function panelTimings(): Promise<PanelTimings> {
 }
 
 async function pruningTimings(panel: Panel): Promise<PruningTimings> {
-  const opening = await answerTime(panel, 'view-pruning', 'click');
+  const opening = await openingTime(panel);
   await panel.get('pruning-view').waitFor();
-  // What became of the patches is read once; until then there is nothing to hover.
-  await panel.get('fate-legend').locator('.fate-entry b', { hasText: /[1-9]/ }).first().waitFor();
   await panel.frame.evaluate(() => {
     performance.clearMeasures('fovea.hover');
   });
@@ -64,7 +62,7 @@ async function pruningTimings(panel: Panel): Promise<PruningTimings> {
   const last = Number(await slider.getAttribute('max'));
   const stages: number[] = [];
   for (let round = 0; round < stageRounds; round++) {
-    for (let stage = -1; stage <= last; stage++) stages.push(await answerTime(panel, 'stage-slider', 'input', stage));
+    for (let stage = -1; stage <= last; stage++) stages.push(await stageTime(panel, stage));
   }
   return { opening, hovers, stages };
 }
@@ -76,18 +74,28 @@ async function hoverEverywhere(panel: Panel): Promise<void> {
   }
 }
 
-/** Milliseconds that the panel takes to answer a click or a chosen value, drawing included. */
-function answerTime(panel: Panel, testId: string, event: 'click' | 'input', value?: number): Promise<number> {
-  return panel.get(testId).evaluate(
-    (node, { kind, chosen }) => {
-      if (node instanceof HTMLInputElement && chosen !== undefined) node.value = String(chosen);
-      const start = performance.now();
-      if (node instanceof HTMLElement && kind === 'click') node.click();
-      else node.dispatchEvent(new Event(kind));
-      return performance.now() - start;
-    },
-    { kind: event, chosen: value },
-  );
+/** Milliseconds from the click on the tab until the fates of all patches are read, counted and drawn. */
+function openingTime(panel: Panel): Promise<number> {
+  return panel.get('view-pruning').evaluate(async node => {
+    const start = performance.now();
+    (node as HTMLElement).click();
+    const counted = (): boolean =>
+      Array.from(document.querySelectorAll('[data-testid=fate-legend] .fate-entry b')).some(
+        entry => Number(entry.textContent) > 0,
+      );
+    while (!counted()) await new Promise(resolve => setTimeout(resolve));
+    return performance.now() - start;
+  });
+}
+
+/** Milliseconds that the panel takes to answer the stage slider, drawing included. */
+function stageTime(panel: Panel, stage: number): Promise<number> {
+  return panel.get('stage-slider').evaluate((node, chosen) => {
+    (node as HTMLInputElement).value = String(chosen);
+    const start = performance.now();
+    node.dispatchEvent(new Event('input'));
+    return performance.now() - start;
+  }, stage);
 }
 
 function durations(panel: Panel, name: string): Promise<number[]> {
