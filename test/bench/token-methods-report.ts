@@ -104,7 +104,7 @@ function lineWords(full: MethodRow, line: CostLine): string {
     line.fixed > 0
       ? `${ms(line.fixed)} a layer do not depend on its tokens, ${ms(line.fixed * full.layers.length)} in all ${full.layers.length}`
       : 'nothing is left at no tokens';
-  return `- All in processor time, medians. A layer that only runs costs ${perGiga(line.longest)} a GMAC at the full length and ${perGiga(line.shortest)} at the shortest: on the line between them, ${fixed}. Of the ${ms(full.processor)} of no pruning, making the sequence takes ${ms(Math.max(0, start))}, the logits ${ms(full.afterLayers)}.`;
+  return `- All in processor time, medians. A layer that only runs costs ${perGiga(line.longest)} a GMAC at the full length and ${perGiga(line.shortest)} at the shortest: on the line between them, ${fixed}. Of the ${ms(full.processor)} of no pruning, making the sequence takes ${ms(Math.max(0, start))}, the logits ${ms(full.afterLayers)}. What none of these explains was not traced to a cause.`;
 }
 
 function methodWords(row: MethodRow, full: MethodRow, line: CostLine): string {
@@ -114,21 +114,24 @@ function methodWords(row: MethodRow, full: MethodRow, line: CostLine): string {
   const [first] = row.layers;
   const start = firstActs(row) ? 0 : first!.processor - line.at(first!.macs);
   const ofMacs = row.layers.reduce((sum, { macs }) => sum + line.at(macs) - line.fixed, 0);
-  const parts = [
-    `${ms(ofMacs)} for its MACs`,
-    `layers at no tokens ${ms(line.fixed * row.layers.length)}`,
-    ...(firstActs(row) ? [] : [`making the sequence, in the first layer's time, ${ms(start)}`]),
-    `the logits ${ms(row.afterLayers)}`,
-  ];
   const acting = row.layers.filter(layer => layer.attentionRead || layer.shortened);
   const extra = acting.reduce((sum, layer) => sum + layer.processor - line.at(layer.macs), 0);
-  if (acting.length > 0) {
-    const layers = acting.length === 1 ? 'layer' : `${acting.length} layers`;
-    parts.push(
-      `in the ${layers} where attention is read or tokens leave, ${ms(extra)} more than the line (${share(extra / row.processor)})`,
-    );
-  }
-  return `${row.title} saves ${direction} its MACs say: ${share(measured)} of the time for ${share(row.macsRatio)} of the MACs. Its ${ms(row.processor)} hold ${parts.join(', ')}.`;
+  const fixed = line.fixed * row.layers.length;
+  const rest = row.processor - ofMacs - fixed - start - row.afterLayers - extra;
+  const layers = acting.length === 1 ? 'layer' : `${acting.length} layers`;
+  const parts = [
+    `${ms(ofMacs)} for its MACs`,
+    `layers at no tokens ${ms(fixed)}`,
+    ...(firstActs(row) ? [] : [`making the sequence, in the first layer's time, ${ms(start)}`]),
+    `the logits ${ms(row.afterLayers)}`,
+    ...(acting.length > 0
+      ? [
+          `in the ${layers} where attention is read or tokens leave, ${ms(extra)} more than the line (${share(extra / row.processor)})`,
+        ]
+      : []),
+  ];
+  const unexplained = rest > 0.05 * row.processor ? `; ${ms(rest)} are explained by none of these` : '';
+  return `${row.title} saves ${direction} its MACs say: ${share(measured)} of the time for ${share(row.macsRatio)} of the MACs. Its ${ms(row.processor)} hold ${parts.join(', ')}${unexplained}.`;
 }
 
 function firstActs({ layers: [first] }: MethodRow): boolean {
@@ -146,7 +149,7 @@ function visionWords(rows: readonly MethodRow[], full: MethodRow): string[] {
       : []),
     ...shorter.map(
       ({ title, visionRatio, visionMacsRatio }) =>
-        `- ${title} has ${share(visionMacsRatio)} of the vision MACs and ${share(visionRatio.median)} of the vision time${visionRatio.median > 1.1 * visionMacsRatio ? `: the rest is the merging itself, in JavaScript, and hidden states or keys that leave the graph for it` : ''}.`,
+        `- ${title} has ${share(visionMacsRatio)} of the vision MACs and ${spread(visionRatio, share)} of the vision time${visionRatio.median > 1.1 * visionMacsRatio ? `: merging runs in JavaScript between two sessions, and reads hidden states or keys out of the graph; it was not timed apart` : ''}.`,
     ),
   ];
 }
