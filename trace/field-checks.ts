@@ -12,9 +12,6 @@ export const text: Check = (value, path) => {
 export const count: Check = (value, path) => {
   if (!Number.isSafeInteger(value) || (value as number) < 0) fail(path, 'is not a count');
 };
-export const optionalText: Check = (value, path) => {
-  if (value !== undefined) text(value, path);
-};
 export const positive: Check = (value, path) => {
   if (!Number.isSafeInteger(value) || (value as number) < 1) fail(path, 'is not a positive integer');
 };
@@ -35,6 +32,19 @@ export const list: Check = (value, path) => {
 export const texts: Check = (value, path) => {
   if (!Array.isArray(value) || !value.every(each => typeof each === 'string')) fail(path, 'is not a list of texts');
 };
+export const optional =
+  (check: Check): Check =>
+  (value, path) => {
+    if (value !== undefined) check(value, path);
+  };
+export const listOf =
+  (check: Check): Check =>
+  (value, path) => {
+    list(value, path);
+    (value as unknown[]).forEach((one, index) => {
+      check(one, `${path}[${index}]`);
+    });
+  };
 export const oneOf =
   (...allowed: string[]): Check =>
   (value, path) => {

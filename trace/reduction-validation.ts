@@ -1,5 +1,5 @@
 /** Checks what a trace says about its token method: views build lists and scales from it. */
-import { count, oneOf, optionalText, positive, text, texts } from './field-checks.ts';
+import { count, oneOf, optional, positive, text, texts } from './field-checks.ts';
 import { isRecord } from './safetensors.ts';
 import type { RunMetadata } from './schema.ts';
 
@@ -20,7 +20,7 @@ export function checkMethod(run: RunMetadata, fail: Fail): void {
       if (!legal) fail(`${path}.${name}`, 'is not a number, a text, true, false or a list of these');
     }
   };
-  for (const name of ['title', 'variant'] as const) optionalText(method[name], `method.${name}`);
+  for (const name of ['title', 'variant'] as const) optional(text)(method[name], `method.${name}`);
   parameters(method.parameters, 'method.parameters');
   for (const name of ['given', 'notes'] as const) texts(method[name] ?? [], `method.${name}`);
   const { budget, beside, module }: Record<string, unknown> = { ...method };

@@ -3,6 +3,7 @@ import './style/frame.css';
 import './style/strip.css';
 import './style/image.css';
 import './style/canvas.css';
+import './style/pruning-charts.css';
 import './style/pruning.css';
 import './style/high-resolution.css';
 import './style/axis.css';

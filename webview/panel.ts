@@ -27,7 +27,7 @@ import type { KnownMethods, PanelContext, Region } from './panel-context.ts';
 import { FateSource } from './pruning/fate-source.ts';
 import { stageToBeginWith } from './pruning/stages.ts';
 import { Prefetch } from './prefetch.ts';
-import { selectionFor } from './saved-state.ts';
+import { selectionFor, type SavedState } from './saved-state.ts';
 import { SceneBuilder } from './scene-builder.ts';
 import type { Built, Scene } from './scene.ts';
 import { focusOf, nothingHovered, Store, type Hover, type Selection } from './selection.ts';
@@ -272,7 +272,12 @@ export class Panel {
     window.clearTimeout(this.savingTimer);
     this.savingTimer = undefined;
     const { host, metadata, selection, comparison } = this.context;
-    host.saveState({ run: metadata.id, selection: selection.get(), comparison: comparison.toSaved() });
+    const state: SavedState = {
+      run: metadata.id,
+      selection: selection.get(),
+      comparison: comparison.toSaved(),
+    };
+    host.saveState(state);
   }
 
   private currentLayout(): Layout {

@@ -37,7 +37,9 @@ export class LiveMethod implements vscode.Disposable {
   }
 
   private async runAgain(module: string): Promise<void> {
-    const open = this.services.openRuns().find(({ metadata }) => metadata.method.module?.path === module);
+    const open = this.services
+      .openRuns()
+      .find(({ trace, metadata }) => trace.scheme === 'file' && metadata.method.module?.path === module);
     if (!open || !namedByUser(module, open.trace)) return;
     this.running?.abort();
     const control = new AbortController();

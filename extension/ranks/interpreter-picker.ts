@@ -31,7 +31,7 @@ export async function pickInterpreter(storage: vscode.Memento): Promise<Interpre
       ...usable.map(({ path: file, facts }) => ({
         label: plainLabel(file),
         description: vscode.l10n.t('Python {0}', facts.python),
-        detail: factsSentence(facts),
+        detail: factsSentence(facts, vscode.l10n.t('no GPU: ranks share the processor')),
         interpreter: file,
       })),
       {

@@ -64,13 +64,13 @@ export function likelyInterpreters(named: readonly (string | undefined)[], platf
   return [...new Set([...named, ...usual])].filter((path): path is string => path !== undefined && path.trim() !== '');
 }
 
-/** E.g. "PyTorch 2.4.0, 2 × NVIDIA H200" */
-export function factsSentence({ torch, gpus }: InterpreterFacts): string {
+/**
+ * E.g. "PyTorch 2.4.0, 2 × NVIDIA H200"
+ * @param noGpu said where there is none, in the user's language
+ */
+export function factsSentence({ torch, gpus }: InterpreterFacts, noGpu: string): string {
   const counts = new Map<string, number>();
   for (const gpu of gpus) counts.set(gpu, (counts.get(gpu) ?? 0) + 1);
   const devices = [...counts].map(([name, count]) => `${count} × ${name}`);
-  return [
-    `PyTorch ${torch ?? 'missing'}`,
-    devices.length > 0 ? devices.join(', ') : 'no GPU: ranks share the processor',
-  ].join(', ');
+  return [`PyTorch ${torch ?? '–'}`, devices.length > 0 ? devices.join(', ') : noGpu].join(', ');
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { traceExtension } from '../../trace/schema.ts';
-import { chromeTrace } from '../../trace/traffic/perfetto.ts';
+import { type ChromeTrace, chromeTrace } from '../../trace/traffic/perfetto.ts';
 import { openTraffic, traceKindOf } from '../editor/trace-document.ts';
 import { traceProblem } from '../editor/trace-problem.ts';
 import { offerWritten } from '../figure/offer-written.ts';
@@ -20,9 +20,7 @@ export async function exportPerfetto(trace: vscode.Uri | undefined, log: vscode.
       void vscode.window.showInformationMessage(message);
       return;
     }
-    const reader = await openTraffic(trace);
-    const events = chromeTrace(reader.metadata, await reader.ledger());
-    await reader.close();
+    const events = await eventsOf(trace);
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.joinPath(trace, '..');
     const name = path.posix.basename(trace.path, traceExtension);
     const target = await vscode.window.showSaveDialog({
@@ -39,5 +37,14 @@ export async function exportPerfetto(trace: vscode.Uri | undefined, log: vscode.
     log.error(error instanceof Error ? error : String(error));
     const { message, hint } = traceProblem(error);
     await vscode.window.showErrorMessage(`${message} ${hint}`);
+  }
+}
+
+async function eventsOf(trace: vscode.Uri): Promise<ChromeTrace> {
+  const reader = await openTraffic(trace);
+  try {
+    return chromeTrace(reader.metadata, await reader.ledger());
+  } finally {
+    await reader.close();
   }
 }

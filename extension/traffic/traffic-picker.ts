@@ -9,7 +9,7 @@ import { hasPass } from '../../trace/traffic/schedules/build-schedule.ts';
 import { defaultWire, splitEvenly } from '../../trace/traffic/sizes.ts';
 import { imageExtensions, imageGlob } from '../image-files.ts';
 import { parseSizes, type WorkloadSizes } from '../ranks/workload.ts';
-import { pickOrType } from '../typed-pick.ts';
+import { pickOrType, plainLabel } from '../typed-pick.ts';
 import { type Link, parseLink } from './traffic-answers.ts';
 
 export interface TrafficPick {
@@ -136,7 +136,7 @@ async function pickFrames(extensionUri: vscode.Uri): Promise<readonly vscode.Uri
     ...listed
       .sort((a, b) => a.path.localeCompare(b.path, undefined, { numeric: true }))
       .map(uri => ({
-        label: path.posix.basename(uri.path),
+        label: plainLabel(path.posix.basename(uri.path)),
         description: vscode.workspace.asRelativePath(uri),
         value: uri,
       })),

@@ -105,7 +105,8 @@ export const reportHelp = `Usage
 Makes a document of one run: question, answer, where every answer token looked, what every layer read from, and all
 that is needed to run it again. Of several runs (2 to 8) it makes a comparison: answers token by token, where each looked
 on one scale, what each kept and cost, and what was done differently. Of an evaluation (evaluation.fovea) it charts
-accuracy against cost. Reads the traces only; no model is needed.
+accuracy against cost, of traffic between ranks who sent what to whom and when. Reads the traces only; no model is
+needed.
 
   --out, -o FILE       where to; replaced if it exists. Default: the first trace's name with the format's ending
   --format, -f NAME    html, pdf, md, json or csv. Default: the ending of FILE, else html

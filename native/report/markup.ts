@@ -42,8 +42,11 @@ export function markup(strings: TemplateStringsArray, ...values: readonly Value[
 
 function markupOf(value: Value): string {
   if (value instanceof Markup) return value.text;
-  if (typeof value === 'object') return value.map(({ text }) => text).join('');
-  return escapeHtml(String(value));
+  if (typeof value !== 'object') return escapeHtml(String(value));
+  // What comes out of a trace may only look like a list of markup.
+  return (value as readonly unknown[])
+    .map(one => (one instanceof Markup ? one.text : escapeHtml(String(one))))
+    .join('');
 }
 
 /** Text of the user or of the model: isolated, so that its direction does not reorder what is around it. */

@@ -14,7 +14,8 @@ export class EventCollector {
   private readonly repetitions = new Map<number, Repetition>();
 
   addTransfers(repetition: number, transfers: readonly Omit<TransferEvent, 'run'>[]): void {
-    this.of(repetition).transfers.push(...transfers);
+    const known = this.of(repetition).transfers;
+    for (const transfer of transfers) known.push(transfer);
   }
 
   addEvents(repetition: number, events: RankEvents): void {

@@ -37,6 +37,11 @@ test('markup escapes what is put into it, and keeps markup', () => {
   assert.equal(markup`<p title="${'"x'}"></p>`.text, '<p title="&quot;x"></p>');
 });
 
+test('a list out of a trace that looks like markup is text, too', () => {
+  const forged = [{ text: '<meta http-equiv="refresh">' }, '<b>'] as unknown as string;
+  assert.equal(markup`<p>${forged}</p>`.text, '<p>[object Object]&lt;b&gt;</p>');
+});
+
 test('control characters and halves of characters are shown instead of being lost', () => {
   assert.equal(escapeHtml('a\0\u001b\u007f\ud83d\u202e'), 'a\u2400\u241b\u2421\ufffd[U+202E]');
   assert.equal(plainLine('a\u202eb\u2066\nc'), 'ab c');

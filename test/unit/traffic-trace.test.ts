@@ -70,6 +70,18 @@ const contradictions: [string, object, string, RegExp][] = [
     /1 tokens for 8 query rows/,
   ],
   [
+    'a question that is no text',
+    { workload: { ...smallTraffic.workload, question: [{ text: '<b>' }] } },
+    'bad-metadata',
+    /workload\.question is not text/,
+  ],
+  [
+    'versions that are no text',
+    { runs: [{ ...firstRun, backend: { ...firstRun!.backend, versions: { node: 1 } } }] },
+    'bad-metadata',
+    /backend\.versions\.node is not text/,
+  ],
+  [
     'an unknown algorithm',
     { runs: [{ ...firstRun, algorithm: 'magic' }] },
     'bad-metadata',
@@ -126,4 +138,17 @@ test('refuses a table of another width and frames outside their tensor', () => {
     () => encodeTraffic(smallTraffic, { ledger: smallLedger, tensors }),
     hasCode('wrong-tensor', /\[7, 0\], expected \[8, 0\]/),
   );
+});
+
+test('refuses events on ranks that are not there', async () => {
+  const path = join(folder, 'elsewhere.fovea');
+  const [transfer] = smallLedger.transfers;
+  const ledger = { ...smallLedger, transfers: [{ ...transfer!, destination: 1e9 }] };
+  await writeTrafficFile(path, smallTraffic, { ledger });
+  const reader = await openTrafficFile(path);
+  try {
+    await assert.rejects(reader.ledger(), hasCode('bad-value', /rank 1000000000, but there are 2/));
+  } finally {
+    await reader.close();
+  }
 });

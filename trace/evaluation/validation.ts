@@ -1,5 +1,5 @@
 import { TraceError } from '../errors.ts';
-import { type Check, count, fail, flag, list, oneOf, positive, text, valueAt } from '../field-checks.ts';
+import { type Check, count, fail, flag, list, oneOf, optional, positive, text, valueAt } from '../field-checks.ts';
 import { parseDescription } from '../kind.ts';
 import { isRecord, type TensorEntry } from '../safetensors.ts';
 import { checkTensor } from '../validation.ts';
@@ -88,6 +88,7 @@ const conditionFields: Fields = [
   ['title', text],
   ['budget', optional(positive)],
   ['variant', optional(oneOf('code', 'paper'))],
+  ['counted', optional(oneOf('entering', 'leaving'))],
   [
     'parameters',
     (value, path) => {
@@ -95,12 +96,6 @@ const conditionFields: Fields = [
     },
   ],
 ];
-
-function optional(check: Check): Check {
-  return (value, path) => {
-    if (value !== undefined) check(value, path);
-  };
-}
 
 function checkFields(value: Record<string, unknown>, prefix: string, checks: Fields): void {
   for (const [path, check] of checks) check(valueAt(value, path), prefix + path);

@@ -26,7 +26,8 @@ export function measuredTimes({ computes, transfers, waits }: Ledger, ranks: num
   const stalled = perRank(rank => spans(waits.filter(event => event.rank === rank)));
   const seconds = (length: number): number => length / 1e9;
   return {
-    total: seconds(Math.max(0, ...[...computing, ...sending, ...stalled].flat().map(([, end]) => end))),
+    // There are more events than a call takes arguments.
+    total: seconds([...computing, ...sending, ...stalled].flat().reduce((latest, [, end]) => Math.max(latest, end), 0)),
     compute: computing.map(rank => seconds(totalLength(rank))),
     communication: sending.map(rank => seconds(totalLength(rank))),
     exposed: sending.map((rank, index) => seconds(totalLength(rank) - overlapLength(rank, computing[index]!))),

@@ -3,9 +3,9 @@ import { type ByteSource, openHeader, TensorFile } from '../tensor-file.ts';
 import { TraceError } from '../errors.ts';
 import { type Ledger, type LedgerTable, ledgerTables } from './ledger.ts';
 import { decodeLedger } from './ledger-tables.ts';
-import type { TrafficMetadata } from './metadata.ts';
+import { rankCount, type TrafficMetadata } from './metadata.ts';
 import { type TrafficTensorName, trafficTensorNames } from './schema.ts';
-import { parseTrafficMetadata, validateTrafficTensors } from './validation.ts';
+import { checkLedgerRanks, parseTrafficMetadata, validateTrafficTensors } from './validation.ts';
 
 /** An open trace of traffic. */
 export class TrafficReader extends TensorFile<TrafficTensorName> {
@@ -35,7 +35,9 @@ export class TrafficReader extends TensorFile<TrafficTensorName> {
       tables[table] = new Float64Array(data.buffer, data.byteOffset, data.byteLength / 8);
     }
     try {
-      return decodeLedger(tables);
+      const ledger = decodeLedger(tables);
+      checkLedgerRanks(ledger, rankCount(this.metadata.workload));
+      return ledger;
     } catch (error) {
       if (error instanceof RangeError) throw new TraceError('bad-value', error.message);
       throw error;

@@ -1,8 +1,23 @@
 import { TraceError } from '../errors.ts';
-import { amount, type Check, count, fail, flag, list, oneOf, positive, text, valueAt } from '../field-checks.ts';
+import {
+  amount,
+  type Check,
+  count,
+  fail,
+  flag,
+  list,
+  listOf,
+  oneOf,
+  optional,
+  positive,
+  text,
+  texts,
+  valueAt,
+} from '../field-checks.ts';
 import { parseDescription } from '../kind.ts';
 import { isRecord, type TensorEntry } from '../safetensors.ts';
 import { checkTensor } from '../validation.ts';
+import type { Ledger } from './ledger.ts';
 import { rowTotal, trafficKind, type TrafficMetadata, trafficSchemaVersion } from './metadata.ts';
 import { algorithms, elementTypes, passes, tensorKinds } from './schedule.ts';
 import { trafficAxisLength, type TrafficTensorName, trafficTensorNames, trafficTensorSpecs } from './schema.ts';
@@ -56,6 +71,11 @@ const fields: Fields = [
   ['workload.element', oneOf(...elementTypes)],
   ['workload.layers', positive],
   ['workload.mask', oneOf('none', 'staircase')],
+  ['workload.seed', optional(amount)],
+  ['workload.scaledBy', optional(amount)],
+  ['workload.unverified', optional(texts)],
+  ['workload.question', optional(text)],
+  ['workload.answer', optional(text)],
   ['runs', list],
 ];
 
@@ -136,7 +156,7 @@ const runFields: Fields = [
   ['backend.name', text],
   ['backend.hardware', text],
   ['backend.hosts', positive],
-  ['backend.devices', list],
+  ['backend.devices', texts],
   ['backend.kernel', text],
   ['links.simulated', flag],
   ['links.latency', amount],
@@ -144,7 +164,7 @@ const runFields: Fields = [
   ['clock.source', text],
   ['clock.errorNs', amount],
   ['repeats.warmups', count],
-  ['repeats.totals', list],
+  ['repeats.totals', listOf(amount)],
   ['memory.method', text],
   ['checks', list],
 ];
@@ -154,6 +174,9 @@ const timeFields = ['compute', 'communication', 'exposed', 'stall'];
 function checkRun(run: unknown, path: string, ranks: number): void {
   if (!isRecord(run)) return fail(path, 'is not an object');
   checkFields(run, `${path}.`, runFields);
+  const versions = valueAt(run, 'backend.versions');
+  if (!isRecord(versions)) return fail(`${path}.backend.versions`, 'is not an object');
+  for (const [name, version] of Object.entries(versions)) text(version, `${path}.backend.versions.${name}`);
   checkState(run['status'], `${path}.status`);
   const perRank = (key: string): void => {
     const values = valueAt(run, key);
@@ -205,6 +228,22 @@ export function validateTrafficTensors(metadata: TrafficMetadata, entries: Reado
   for (const [index, { offset, bytes }] of (metadata.workload.frames ?? []).entries()) {
     if (offset + bytes > stored) fail(`workload.frames[${index}]`, `lies outside "workload.frames" of ${stored} bytes`);
   }
+}
+
+/** Every event happened on ranks that there are. @throws TraceError `bad-value` */
+export function checkLedgerRanks({ transfers, computes, waits, memory, agreement }: Ledger, ranks: number): void {
+  const checkRank = (rank: number): void => {
+    if (!Number.isSafeInteger(rank) || rank < 0 || rank >= ranks)
+      throw new TraceError('bad-value', `An event names rank ${rank}, but there are ${ranks} ranks.`);
+  };
+  for (const { source, destination } of transfers) {
+    checkRank(source);
+    checkRank(destination);
+  }
+  for (const { rank } of computes) checkRank(rank);
+  for (const { rank } of waits) checkRank(rank);
+  for (const { rank } of memory) checkRank(rank);
+  for (const { rank } of agreement) checkRank(rank);
 }
 
 function expectedShape(name: TrafficTensorName, metadata: TrafficMetadata, { shape }: TensorEntry): number[] {

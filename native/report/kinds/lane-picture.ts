@@ -16,7 +16,8 @@ type Events = Pick<Ledger, 'transfers' | 'computes' | 'waits'>;
 
 export function lanePicture(name: string, alt: string, ranks: number, events: Events): DrawnPicture {
   const shown = Math.min(ranks, mostRanks);
-  const end = Math.max(1, ...allEnds(events).filter(Number.isFinite));
+  // Of more events than a call takes arguments.
+  const end = allEnds(events).reduce((latest, ended) => (Number.isFinite(ended) ? Math.max(latest, ended) : latest), 1);
   const pitch = lanes.length * lane + gap;
   const bar = (rank: number, row: number, start: number, stop: number, owner: number, note: string): Markup => {
     if (rank >= shown || !(stop > start)) return markup``;

@@ -16,6 +16,9 @@ import { shellWord } from '../reproduction.ts';
 import { lanePicture } from './lane-picture.ts';
 import { byteTable, checkTable, costTable, hopTable, ledgerLines, memoryTable, seconds } from './traffic-tables.ts';
 
+/** The table of hops has a cell for every pair; with more ranks no page holds it. */
+const mostHopRanks = 128;
+
 export const trafficReport: ReportKind = {
   id: 'traffic',
   madeOf: 'traffic between ranks (a trace of fovea traffic)',
@@ -97,8 +100,11 @@ function runSections(
   return [
     {
       title: `${label}: bytes`,
-      note: 'Row sends, column receives; bytes, exact.',
-      tables: [hopTable(events.transfers, ranks), byteTable(run)],
+      note:
+        ranks <= mostHopRanks
+          ? 'Row sends, column receives; bytes, exact.'
+          : `Bytes, exact. Who sent to whom is tabulated for up to ${mostHopRanks} ranks; the CSV has every message.`,
+      tables: [...(ranks <= mostHopRanks ? [hopTable(events.transfers, ranks)] : []), byteTable(run)],
     },
     {
       title: `${label}: time`,
