@@ -100,8 +100,14 @@ async function settle(
   checkBudget(method, budget, shape);
   const solution = await method.resolveBudget?.(budget, setup);
   if (!solution) return { method, setup, budget, notes: [], ...high };
-  const resolved = kept(solution.parameters, asked.own, parameters);
-  return { method, setup: { ...setup, parameters: resolved }, budget, notes: solution.notes ?? [], ...high };
+  requireAgreement(method, budget, solution.parameters, given, parameters);
+  return {
+    method,
+    setup: { ...setup, parameters: solution.parameters },
+    budget,
+    notes: solution.notes ?? [],
+    ...high,
+  };
 }
 
 /** @throws FoveaError `usage` for methods that do not go together */
@@ -135,10 +141,20 @@ async function highResolutionOf(
   return { beside: { method: second, setup: besideSetup }, ...(plan && { highResolution: plan }) };
 }
 
-/** What the user set by hand is stronger than what a budget implies. */
-function kept(solved: Parameters, given: Parameters, complete: Parameters): Parameters {
-  return Object.fromEntries(
-    Object.entries(solved).map(([name, value]) => [name, Object.hasOwn(given, name) ? complete[name]! : value]),
+/** A budget cannot be met beside a parameter that says otherwise. @throws FoveaError `usage` */
+function requireAgreement(
+  method: TokenMethod,
+  budget: number,
+  solved: Parameters,
+  given: readonly string[],
+  complete: Parameters,
+): void {
+  const other = given.find(name => String(solved[name]) !== String(complete[name]));
+  if (other === undefined) return;
+  throw new FoveaError(
+    'usage',
+    `A budget of ${budget} means ${other} = ${String(solved[other])} for ${method.title}, but ${other} is set to ${String(complete[other])}.`,
+    `Leave out the budget, or ${other}.`,
   );
 }
 

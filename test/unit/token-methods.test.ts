@@ -159,4 +159,5 @@ test('unknown methods, parameters and impossible budgets are told with what woul
   await rejects({ name: 'cls-top-k', parameters: { tokens: 'many' } }, 'usage', /fovea methods/);
   await rejects({ name: 'cls-top-k', budget: 577 }, 'budget-impossible', /576/);
   await rejects({ name: 'cls-top-k', variant: 'paper' }, 'usage', /code/);
+  await rejects({ name: 'fastv', budget: 64, parameters: { ratio: 0.5 } }, 'usage', /budget, or ratio/);
 });
