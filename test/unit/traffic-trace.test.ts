@@ -81,6 +81,7 @@ const contradictions: [string, object, string, RegExp][] = [
     'bad-metadata',
     /backend\.versions\.node is not text/,
   ],
+  ['rounds without end', { runs: [{ ...firstRun, rounds: 1e12 }] }, 'bad-metadata', /runs\[0\]\.rounds/],
   [
     'an unknown algorithm',
     { runs: [{ ...firstRun, algorithm: 'magic' }] },

@@ -7,6 +7,7 @@ import {
   flag,
   list,
   listOf,
+  modelSize,
   oneOf,
   optional,
   positive,
@@ -79,8 +80,8 @@ const fields: Fields = [
   ['runs', list],
 ];
 
-/** More than anybody has, and few enough to build lists from. */
-const mostRanks = 65_536;
+/** More than anybody runs, and few enough to build matrices from. */
+const mostRanks = 4096;
 
 /** @returns the number of ranks */
 function checkWorkload(workload: Record<string, unknown>): number {
@@ -152,7 +153,7 @@ const runFields: Fields = [
   ['wire.gradient', oneOf('element', 'float32')],
   ['wire.repeatKeyValueHeads', flag],
   ['wire.backward', oneOf('official', 'delta')],
-  ['rounds', positive],
+  ['rounds', modelSize],
   ['backend.name', text],
   ['backend.hardware', text],
   ['backend.hosts', positive],
