@@ -44,7 +44,7 @@ export class LinkBandwidth {
     const height = runs.length * (plot.top + plot.height + plot.gap);
     for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
       this.body.setAttribute(name, String(value));
-    this.note.textContent = `sent by rank ${rank} (line, its colour) and by a rank on average (area), mean of each ${time(longest / bins)}`;
+    this.note.textContent = `sent by rank ${rank} (line, its colour) and by a rank on average (area), mean of each ${time(longest / bins)}${runs.some(({ run }) => run.links.simulated) ? '; links and their peak are simulated' : ''}`;
     const words: string[] = [];
     this.body.replaceChildren(
       ...runs.flatMap((run, index) => {
@@ -59,7 +59,6 @@ export class LinkBandwidth {
           values.map((value, bin) => `${bin === 0 ? 'M' : 'L'}${x(bin)},${y(value)}H${x(bin + 1)}`).join('');
         const most = Math.max(...own);
         words.push(`${run.title}: at most ${rate(most)}${peak === null ? '' : ` of ${rate(peak)}`}`);
-        const simulated = run.run.links.simulated ? ', simulated' : '';
         return [
           label(plot.left, y0 - 6, run.title, 'strong'),
           svgElement('path', { class: 'mean-rate', d: `${steps(all)}V${y(0)}H${x(0)}Z` }),
@@ -73,7 +72,7 @@ export class LinkBandwidth {
               ]
             : [
                 svgElement('line', { class: 'peak', x1: plot.left, x2: width - plot.right, y1: y(peak), y2: y(peak) }),
-                label(width - plot.right, y0 - 6, `peak ${rate(peak)}${simulated}`, 'dim', 'end'),
+                label(width - plot.right, y0 - 6, `peak ${rate(peak)}`, 'dim', 'end'),
                 label(plot.left - 6, y(peak) + 8, rate(peak), 'dim', 'end'),
               ]),
           ...[0, 0.5, 1].map(share =>

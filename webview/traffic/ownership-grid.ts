@@ -59,7 +59,7 @@ export class OwnershipGrid {
     const { ranks, cell, numbered } = rows;
     if (!this.drawn.isNew(rank, round)) return;
     const [width, height] = [
-      Math.max(158, gutter + run.rounds * cell + (this.home ? this.homeGap + Math.max(cell, 34) : 4)),
+      Math.max(178, gutter + run.rounds * cell + (this.home ? this.homeGap + Math.max(cell, 34) : 4)),
       headHeight + ranks * cell + 4,
     ];
     for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
@@ -111,7 +111,7 @@ export class OwnershipGrid {
       held.flatMap((blocks, t): [number, number][] => (blocks.length > 1 ? [[r, t]] : [])),
     );
     this.cells.replaceChildren(
-      label(gutter, 12, `${block} held, per round`),
+      label(gutter, 12, `${block} per round`),
       ...rowLabels(rows, rank),
       ...columnLabels(run.rounds, rows, round),
       ...(this.home

@@ -91,8 +91,8 @@ export class TrafficPanel {
       { class: 'details' },
       this.bandwidth.element,
       this.memory.element,
-      this.chord.element,
       this.agreement.element,
+      this.chord.element,
       checkList(this.runs),
     );
     const simulated = this.runs.some(({ run }) => run.links.simulated);
