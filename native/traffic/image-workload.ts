@@ -139,7 +139,7 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
     source: 'images',
     description:
       `Queries: text rows after the image at decoder layer ${layer}, with the first frame in the prompt. Keys and values: ` +
-      `${source}, of ${images.length === 1 ? 'the image in high resolution' : 'every frame'}; the model has no cross-attention weights`,
+      `FlexAttention’s high-resolution projections (${source}), of ${images.length === 1 ? 'the image in high resolution' : 'every frame'}; the model has no cross-attention weights`,
     shape,
     sharding: { queryRows: splitEvenly(queryRows, ranks), keyRows: splitEvenly(keyRows, ranks) },
     element,

@@ -34,7 +34,7 @@ const figureResolution = 3;
 const margin = 32;
 const leastWidth = 320;
 const originWidth = { wide: 432, medium: 384 };
-/** In a wide window that is not tall, the image gives way down to this side so that the readout stays in sight. */
+/** In a window that is not tall, images beside the charts give way down to this side so that the readout stays in sight. */
 const leastOrigin = 264;
 const aroundOrigin = 580;
 
@@ -248,7 +248,7 @@ export class TrafficPanel {
     const end = Math.max(...shown.map(runEnd));
     this.controls.draw(choice, focus, scale, theme.scheme);
     this.strip.draw(focus);
-    const side = mode === 'wide' ? Math.max(leastOrigin, Math.min(origin, window.innerHeight - aroundOrigin)) : origin;
+    const side = beside ? Math.max(leastOrigin, Math.min(origin, window.innerHeight - aroundOrigin)) : origin;
     this.origin.draw(focus, this.pictures.frames.length > 0 ? side : origin, theme);
     this.readout.draw(focus);
     for (const row of this.rows) {
