@@ -30,6 +30,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     'README.md',
     'THIRD-PARTY-NOTICES.md',
     'dist',
+    'docs',
     'media/icons',
     'media/models',
     'media/own-methods',
