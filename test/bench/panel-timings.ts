@@ -79,11 +79,10 @@ function openingTime(panel: Panel): Promise<number> {
   return panel.get('view-pruning').evaluate(async node => {
     const start = performance.now();
     (node as HTMLElement).click();
-    const counted = (): boolean =>
-      Array.from(document.querySelectorAll('[data-testid=fate-legend] .fate-entry b')).some(
-        entry => Number(entry.textContent) > 0,
-      );
-    while (!counted()) await new Promise(resolve => setTimeout(resolve));
+    const entries = '[data-testid=fate-legend] .fate-entry b';
+    while (!Array.from(document.querySelectorAll(entries)).some(entry => Number(entry.textContent) > 0)) {
+      await new Promise(resolve => setTimeout(resolve));
+    }
     return performance.now() - start;
   });
 }
