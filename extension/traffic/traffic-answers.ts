@@ -16,6 +16,6 @@ export function parseLink(text: string): Link | undefined {
   const match = pattern.exec(text.trim());
   if (!match) return undefined;
   const bandwidth = Number(match[1]) * sizes[match[2]!.toLowerCase()]!;
-  const latency = Number(match[3]) * (match[4]!.toLowerCase() === 'ms' ? 1e-3 : 1e-6);
+  const latency = Number(match[3]) / (match[4]!.toLowerCase() === 'ms' ? 1e3 : 1e6);
   return bandwidth > 0 && latency <= 1 ? { latency, bandwidth } : undefined;
 }
