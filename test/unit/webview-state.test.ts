@@ -51,7 +51,15 @@ function restored(selection: typeof initialSelection): object {
 test('state of another run brings back only how it was drawn', () => {
   const selection = { ...initialSelection, token: 4, opacity: 0.4, smooth: true };
   const found = restoreSelection({ run: 'other', selection }, metadata);
-  assert.deepEqual(Object.keys(found).sort(), ['hideOutliers', 'hideText', 'opacity', 'scale', 'smooth']);
+  assert.deepEqual(Object.keys(found).sort(), [
+    'compared',
+    'detail',
+    'hideOutliers',
+    'hideText',
+    'opacity',
+    'scale',
+    'smooth',
+  ]);
 });
 
 test('state that does not fit the run, or is no state at all, is left out', () => {

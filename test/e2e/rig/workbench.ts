@@ -101,7 +101,12 @@ export class Workbench {
   async answerQuickInput(text: string): Promise<void> {
     const box = this.page.locator(`${quickInput} input[type="text"], ${quickInputBox}`).first();
     await box.waitFor();
-    await box.fill(text);
+    // The editor may set the box's first value only after it is shown, over what was typed.
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await box.fill(text);
+      await this.page.waitForTimeout(100);
+      if ((await box.inputValue()) === text) break;
+    }
     await box.press('Enter');
   }
 
