@@ -11,6 +11,8 @@ import './style/light-theme.css';
 import './style/evaluation.css';
 import './style/compare.css';
 import './style/traffic.css';
+import './style/traffic-charts.css';
+import './style/traffic-details.css';
 import { registerControls } from './controls.ts';
 import { element } from './element.ts';
 import { EvaluationPanel } from './evaluation/evaluation-panel.ts';
