@@ -25,7 +25,8 @@ values. Nothing is run, and nothing is measured.
   --formula F2|F3      multiply-accumulates of a layer: F2 = 4nd² + 2n²d + 2ndm (FastV's paper),
                        F3 = 4nd² + 2n²d + 3ndm (right for Llama's gated MLP). Default: F3
   --json               print one JSON object: eIn, eOut, visualTokensPerLayer {entering, leaving}, macsPerLayer,
-                       macs {formula, expression, prefill, full, share}, visualKvBytes {prefill, decode, full}
+                       macs {formula, expression, prefill, decode (one step), full, share}, visualKvBytes (in decode),
+                       visualKvBytesAfterPrefill, visualKvBytesFull
 
 Examples
   fovea plan --shape llava-1.5-7b --method fastv --set layer=2 --set ratio=0.5

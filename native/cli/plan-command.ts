@@ -81,7 +81,7 @@ function formulaOf(text: string | undefined): MacFormula {
 function planText(name: string, plan: Plan): string {
   const giga = (macs: number): string => `${(macs / 1e9).toFixed(1)} GMAC`;
   const mega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
-  const { macs, visualKvBytes } = plan;
+  const { macs } = plan;
   const lines = [
     `${plan.title} (${plan.variant}) on ${name}: predicted by formula, nothing was run`,
     '',
@@ -90,7 +90,7 @@ function planText(name: string, plan: Plan): string {
     `  entering each layer                           ${plan.visualTokensPerLayer.entering.join(' ')}`,
     `  prefill, ${plan.textTokens} text tokens, ${macs.formula} = ${macs.expression}`,
     `                                                ${giga(macs.prefill)}, ${(100 * macs.share).toFixed(1)} % of ${giga(macs.full)}`,
-    `  visual keys and values of 2 bytes             ${mega(visualKvBytes.decode)} in decode, ${mega(visualKvBytes.prefill)} after prefill, of ${mega(visualKvBytes.full)}`,
+    `  visual keys and values of 2 bytes             ${mega(plan.visualKvBytes)} in decode, ${mega(plan.visualKvBytesAfterPrefill)} after prefill, of ${mega(plan.visualKvBytesFull)}`,
     ...plan.notes.map(note => `  ${note}`),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,5 +1,5 @@
 /** What a method would cost on a model that is not loaded: counts, MACs and bytes by formula, nothing measured. */
-import { keyValueBytes, macFormulaText, type MacFormula, prefillMacs } from '../../trace/costs.ts';
+import { decodeMacs, keyValueBytes, macFormulaText, type MacFormula, prefillMacs } from '../../trace/costs.ts';
 import { FoveaError } from '../errors.ts';
 import { chooseMethod } from '../methods/choose-method.ts';
 import type { ModelShape } from '../methods/method.ts';
@@ -23,11 +23,15 @@ export interface Plan {
     readonly formula: MacFormula;
     readonly expression: string;
     readonly prefill: number;
+    /** One step after the prompt, the new token included. */
+    readonly decode: number;
     readonly full: number;
     readonly share: number;
   };
-  /** Of 2-byte elements: at the end of prefill, and during decode. */
-  readonly visualKvBytes: { readonly prefill: number; readonly decode: number; readonly full: number };
+  /** Keys and values of visual tokens during decode, 2-byte elements; the same at the end of prefill, and of all tokens. */
+  readonly visualKvBytes: number;
+  readonly visualKvBytesAfterPrefill: number;
+  readonly visualKvBytesFull: number;
   readonly notes: readonly string[];
 }
 
@@ -57,6 +61,7 @@ export async function planMethod(
   const visualTokens = grid.rows * grid.columns;
   const macsPerLayer = entering.map(visual => prefillMacs(formula, visual + textTokens, decoder));
   const prefill = total(macsPerLayer);
+  const decode = total(cached.map(visual => decodeMacs(formula, visual + textTokens + 1, decoder)));
   const full = decoder.layers * prefillMacs(formula, visualTokens + textTokens, decoder);
   const perToken = keyValueBytes(decoder, halfBytes);
   return {
@@ -71,12 +76,10 @@ export async function planMethod(
     visualTokensPerLayer: { entering, leaving },
     visionTokens,
     macsPerLayer,
-    macs: { formula, expression: macFormulaText[formula], prefill, full, share: prefill / full },
-    visualKvBytes: {
-      prefill: perToken * total(entering),
-      decode: perToken * total(cached),
-      full: perToken * visualTokens * decoder.layers,
-    },
+    macs: { formula, expression: macFormulaText[formula], prefill, decode, full, share: prefill / full },
+    visualKvBytes: perToken * total(cached),
+    visualKvBytesAfterPrefill: perToken * total(entering),
+    visualKvBytesFull: perToken * visualTokens * decoder.layers,
     notes: [...notes, ...(predicted.notes ?? []), ...(highResolution ? [withoutHighResolution] : [])],
   };
 }
