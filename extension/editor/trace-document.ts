@@ -44,10 +44,10 @@ export class TraceDocument implements vscode.CustomDocument {
       new vscode.RelativePattern(folder, globLiteral(path.posix.basename(uri.path))),
     );
     this.watcher.onDidChange(() => {
-      this.scheduleReload();
+      this.refresh();
     });
     this.watcher.onDidCreate(() => {
-      this.scheduleReload();
+      this.refresh();
     });
     this.watcher.onDidDelete(() => {
       background(this.noteDeletion(), log);
@@ -78,7 +78,8 @@ export class TraceDocument implements vscode.CustomDocument {
     if (!this.disposed && (await versionOf(this.uri)) === missing) this.vanished.fire();
   }
 
-  private scheduleReload(): void {
+  /** Reads the file again if it is another one by now; watchers miss a write now and then. */
+  refresh(): void {
     clearTimeout(this.reloadTimer);
     this.reloadTimer = setTimeout(() => {
       background(this.reload(), this.log);

@@ -64,6 +64,7 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
   }
 
   async open(trace: vscode.Uri): Promise<void> {
+    this.document(trace)?.refresh();
     await vscode.commands.executeCommand('vscode.openWith', trace, traceViewType, { preview: false });
   }
 
