@@ -1,13 +1,13 @@
 /**
- * A run inside a document, as a report embeds it: the metadata as JSON and one block of text per tensor, each
- * base64 of gzip of the coded bytes. Both ends share the coding, so that what was packed is what is read.
+ * A trace of any kind inside a document, as a report embeds it: the metadata as JSON and one block of text per tensor,
+ * each base64 of gzip of the coded bytes. Both ends share the coding, so that what was packed is what is read.
  */
 import { fromHalf, toHalf } from './half.ts';
-import type { RunMetadata, TensorName, TraceDtype } from './schema.ts';
+import type { TraceDtype } from './schema.ts';
 import { bytesOf } from './writer.ts';
 
-/** The document element that holds an `EmbeddedRun` as JSON: the first run of the document, or one after it. */
-export const embeddedRunId = (index = 0): string => (index === 0 ? 'fovea-run' : `fovea-run-${index + 1}`);
+/** The document element that holds an `EmbeddedTrace` as JSON: the first of the document, or one after it. */
+export const embeddedTraceId = (index = 0): string => (index === 0 ? 'fovea-run' : `fovea-run-${index + 1}`);
 
 /**
  * `planes`: exact; all first bytes of the elements, then all second ones, because exponents compress well together.
@@ -16,7 +16,7 @@ export const embeddedRunId = (index = 0): string => (index === 0 ? 'fovea-run' :
 export type Coding = 'planes' | 'steps';
 
 export interface EmbeddedTensor {
-  readonly name: TensorName;
+  readonly name: string;
   readonly dtype: TraceDtype;
   readonly shape: readonly number[];
   readonly coding: Coding;
@@ -24,11 +24,12 @@ export interface EmbeddedTensor {
   readonly block: string;
 }
 
-export interface EmbeddedRun {
+export interface EmbeddedTrace {
   /** What the reader of a document with several runs chooses it by. */
   readonly name?: string;
-  readonly metadata: RunMetadata;
-  /** Empty where the run was too large to be embedded. */
+  /** The description, as the file has it; which kind of trace it is follows from that. */
+  readonly metadata: object;
+  /** Empty where the trace was too large to be embedded. */
   readonly tensors: readonly EmbeddedTensor[];
 }
 

@@ -2,7 +2,9 @@
 import type { Evaluation } from '../trace/evaluation/evaluation.ts';
 import type { RunMetadata, TensorName, TraceDtype } from '../trace/schema.ts';
 import type { TrafficMetadata } from '../trace/traffic/metadata.ts';
-import type { TrafficTensorName } from '../trace/traffic/schema.ts';
+import type { TrafficTensors } from '../trace/traffic/reader.ts';
+
+export type { TrafficTensors };
 
 /** Half-open index range on one axis: [first, end). */
 export type AxisRange = readonly [first: number, end: number];
@@ -11,11 +13,6 @@ export interface TensorShape {
   readonly dtype: TraceDtype;
   readonly shape: readonly number[];
 }
-
-/** All tensors of a traffic trace, as they lie in the file. */
-export type TrafficTensors = Readonly<
-  Partial<Record<TrafficTensorName, { readonly shape: readonly number[]; readonly data: Uint8Array }>>
->;
 
 /** What the panel asks for or reports. */
 export type ToHost =

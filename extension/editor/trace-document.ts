@@ -4,9 +4,7 @@ import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import type { TraceKind } from '../../trace/kind.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
-import type { TrafficReader } from '../../trace/traffic/reader.ts';
-import type { TrafficTensorName } from '../../trace/traffic/schema.ts';
-import type { TrafficTensors } from '../../webview/messages.ts';
+import type { TrafficReader, TrafficTensors } from '../../trace/traffic/reader.ts';
 import { background } from '../background.ts';
 import { traceProblem, type TraceProblem } from './trace-problem.ts';
 
@@ -155,14 +153,7 @@ export async function openTraffic(uri: vscode.Uri): Promise<TrafficReader> {
 async function readTraffic(uri: vscode.Uri): Promise<Extract<TraceContent, { kind: 'traffic' }>> {
   const reader = await openTraffic(uri);
   try {
-    // Read once, so that numbers that stand for nothing are found here and not in the panel.
-    await reader.ledger();
-    const tensors: Partial<Record<TrafficTensorName, { shape: readonly number[]; data: Uint8Array }>> = {};
-    for (const name of Object.keys(reader.tensors) as TrafficTensorName[]) {
-      const { shape, data } = await reader.slice(name);
-      tensors[name] = { shape, data };
-    }
-    return { kind: 'traffic', metadata: reader.metadata, tensors };
+    return { kind: 'traffic', metadata: reader.metadata, tensors: await reader.contents() };
   } finally {
     await reader.close();
   }

@@ -2,7 +2,7 @@
  * What a report is before it has a format: words, figures, tables and numbers. A kind of report yields one
  * (`report-kind.ts`), and html, pdf, md, json and csv are all made from it.
  */
-import type { TraceReader } from '../../trace/reader.ts';
+import type { PackableTrace } from './embedded-trace.ts';
 import type { Markup } from './markup.ts';
 
 /** Text of the user or of the model: isolated and escaped wherever it is shown. */
@@ -131,8 +131,8 @@ export interface ReportDocument {
   readonly facts: readonly { readonly title?: Words; readonly facts: readonly Fact[] }[];
   /** What it was made from, for the last line. */
   readonly source: string;
-  /** Runs that an HTML report carries for its interactive part, by the name that the reader chooses among. */
-  readonly runs: readonly { readonly name: string; readonly trace: TraceReader; readonly bytes: number }[];
+  /** Traces that an HTML report carries for its interactive part, by the name that the reader chooses among. */
+  readonly traces: readonly { readonly name: string; readonly trace: PackableTrace; readonly bytes: number }[];
   /** Every number, as JSON; the envelope is added. */
   readonly numbers: () => Readonly<Record<string, unknown>>;
   readonly csv: () => readonly CsvTable[];

@@ -1,50 +1,69 @@
-/** Packs a run into text blocks that a document can carry. */
+/** Packs a trace of any kind into text blocks that a document can carry. */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { codeTensor, type Coding, type EmbeddedRun, type EmbeddedTensor } from '../../trace/embedding.ts';
-import type { TraceReader } from '../../trace/reader.ts';
-import { tensorNames, type TensorName } from '../../trace/schema.ts';
+import {
+  codeTensor,
+  type Coding,
+  elementBytes,
+  type EmbeddedTensor,
+  type EmbeddedTrace,
+} from '../../trace/embedding.ts';
+import type { TensorShape, TensorSlice } from '../../trace/tensor-file.ts';
 
 const compress = promisify(gzip);
 
-/** Attention that takes more memory than this is not packed at all: browsers would not open the page. */
-const largestAttention = 512e6;
-/** Nor is a run whose blocks would be longer than this, in characters. */
+/** Tensors that take more memory than this are not packed at all: browsers would not open the page. */
+const largestTrace = 512e6;
+/** Nor is a trace whose blocks would be longer than this, in characters. */
 const largestBlocks = 64e6;
 
-export type EmbeddedPrecision =
-  /** Every tensor as the trace has it. */
-  | 'exact'
-  /** Attention to the image in 8 bits, everything else as the trace has it. */
-  | 'steps'
-  /** Too large to be embedded. */
-  | 'none';
-
-export interface PackedRun {
-  readonly run: EmbeddedRun;
-  readonly blocks: readonly { readonly id: string; readonly base64: string }[];
-  readonly precision: EmbeddedPrecision;
+/** An open trace, whatever it holds. */
+export interface PackableTrace {
+  readonly metadata: object;
+  readonly tensors: Readonly<Partial<Record<string, TensorShape>>>;
+  slice(name: string): Promise<TensorSlice>;
 }
 
-const large: TensorName = 'decoder.attention_to_image';
+export interface PackedTrace {
+  readonly trace: EmbeddedTrace;
+  readonly blocks: readonly { readonly id: string; readonly base64: string }[];
+  /**
+   * `exact`: every tensor as the trace has it; `steps`: attention to images in 8 bits, everything else as the trace has it;
+   * `none`: too large to be embedded.
+   */
+  readonly precision: 'exact' | 'steps' | 'none';
+}
+
+/** Maps of attention, by far the largest tensors; a picture of one shows 256 colours at most. */
+const maps: readonly string[] = ['decoder.attention_to_image', 'workload.region_attention'];
 
 /**
  * @param room characters that the blocks may take before attention is rounded
- * @param block what the ids of its elements start with, for a document that holds several runs
+ * @param block what the ids of its elements start with, for a document that holds several traces
  */
-export async function packRun(trace: TraceReader, room: number, block = 'fovea'): Promise<PackedRun> {
-  const nothing: PackedRun = { run: { metadata: trace.metadata, tensors: [] }, blocks: [], precision: 'none' };
-  const shape = trace.tensors[large]?.shape ?? [];
-  if (shape.reduce((product, size) => product * size, 2) > largestAttention) return nothing;
-  const rest: PackedTensor[] = [];
-  for (const name of tensorNames) {
-    if (name !== large && trace.tensors[name]) rest.push(await packTensor(trace, name, 'planes', block));
-  }
-  const size = (packed: readonly PackedTensor[]): number => packed.reduce((sum, { base64 }) => sum + base64.length, 0);
-  const exact = [...rest, await packTensor(trace, large, 'planes', block)];
-  if (size(exact) <= room) return assemble(trace, exact, 'exact');
-  const rounded = [...rest, await packTensor(trace, large, 'steps', block)];
-  return size(rounded) <= largestBlocks ? assemble(trace, rounded, 'steps') : nothing;
+export async function packTrace(trace: PackableTrace, room: number, block = 'fovea'): Promise<PackedTrace> {
+  const nothing: PackedTrace = { trace: { metadata: trace.metadata, tensors: [] }, blocks: [], precision: 'none' };
+  const shapes = Object.entries(trace.tensors).flatMap(([name, shape]) => (shape ? [[name, shape] as const] : []));
+  const bytes = shapes.map(([, { dtype, shape }]) =>
+    shape.reduce((product, size) => product * size, elementBytes[dtype]),
+  );
+  if (sum(bytes) > largestTrace) return nothing;
+  const pack = async (names: readonly string[], coding: Coding): Promise<PackedTensor[]> => {
+    const packed: PackedTensor[] = [];
+    for (const name of names) packed.push(await packTensor(trace, name, coding, block));
+    return packed;
+  };
+  const names = shapes.map(([name]) => name);
+  const rest = await pack(
+    names.filter(name => !maps.includes(name)),
+    'planes',
+  );
+  const roundable = names.filter(name => maps.includes(name));
+  const exact = [...rest, ...(await pack(roundable, 'planes'))];
+  if (length(exact) <= room || (roundable.length === 0 && length(exact) <= largestBlocks))
+    return assemble(trace, exact, 'exact');
+  const rounded = [...rest, ...(await pack(roundable, 'steps'))];
+  return length(rounded) <= largestBlocks ? assemble(trace, rounded, 'steps') : nothing;
 }
 
 interface PackedTensor {
@@ -52,15 +71,22 @@ interface PackedTensor {
   readonly base64: string;
 }
 
-function assemble(trace: TraceReader, packed: readonly PackedTensor[], precision: EmbeddedPrecision): PackedRun {
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const length = (packed: readonly PackedTensor[]): number => sum(packed.map(({ base64 }) => base64.length));
+
+function assemble(
+  { metadata }: PackableTrace,
+  packed: readonly PackedTensor[],
+  precision: PackedTrace['precision'],
+): PackedTrace {
   return {
-    run: { metadata: trace.metadata, tensors: packed.map(({ tensor }) => tensor) },
+    trace: { metadata, tensors: packed.map(({ tensor }) => tensor) },
     blocks: packed.map(({ tensor, base64 }) => ({ id: tensor.block, base64 })),
     precision,
   };
 }
 
-async function packTensor(trace: TraceReader, name: TensorName, coding: Coding, block: string): Promise<PackedTensor> {
+async function packTensor(trace: PackableTrace, name: string, coding: Coding, block: string): Promise<PackedTensor> {
   const { dtype, shape, data } = await trace.slice(name);
   const tensor: EmbeddedTensor = { name, dtype, shape, coding, block: `${block}-${name}` };
   return { tensor, base64: (await compress(codeTensor(tensor, data), { level: 9 })).toString('base64') };

@@ -1,11 +1,9 @@
-import { openTraceFile } from '../../trace/file.ts';
-import type { TraceReader } from '../../trace/reader.ts';
 import { FoveaError } from '../errors.ts';
 
-/** @throws FoveaError `disk` when there is no such file */
-export async function openForReport(path: string): Promise<TraceReader> {
+/** @param open of `trace/file.ts` @throws FoveaError `disk` when there is no such file; TraceError */
+export async function openForReport<Reader>(path: string, open: (path: string) => Promise<Reader>): Promise<Reader> {
   try {
-    return await openTraceFile(path);
+    return await open(path);
   } catch (error) {
     if (error instanceof Error && 'syscall' in error) throw cannotOpen(path, error);
     throw error;

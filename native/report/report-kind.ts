@@ -9,10 +9,12 @@
  */
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { traceFileKind } from '../../trace/file.ts';
+import type { EvaluationReader } from '../../trace/evaluation/reader.ts';
+import { openEvaluationFile, openTraceFile, openTrafficFile, traceFileKind } from '../../trace/file.ts';
 import type { TraceKind } from '../../trace/kind.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { traceExtension } from '../../trace/schema.ts';
+import type { TrafficReader } from '../../trace/traffic/reader.ts';
 import type { ReportDocument } from './document.ts';
 import { cannotOpen, openForReport } from './open-trace.ts';
 
@@ -32,7 +34,9 @@ export interface ReportKind {
 
 /** One file that a report was asked of; opened when a kind wants it. */
 export class ReportSource {
-  private opened: Promise<TraceReader> | undefined;
+  private run: Promise<TraceReader> | undefined;
+  private evaluated: Promise<EvaluationReader> | undefined;
+  private sent: Promise<TrafficReader> | undefined;
 
   private constructor(
     readonly path: string,
@@ -60,22 +64,31 @@ export class ReportSource {
   /** What a trace holds; undefined for any other file. @throws FoveaError `disk`, TraceError */
   async traceKind(): Promise<TraceKind | undefined> {
     if (this.extension !== traceExtension) return undefined;
-    try {
-      return await traceFileKind(this.path);
-    } catch (error) {
-      if (error instanceof Error && 'syscall' in error) throw cannotOpen(this.path, error);
-      throw error;
-    }
+    return openForReport(this.path, traceFileKind);
   }
 
   /** A trace of a run. @throws FoveaError `disk`, TraceError */
   trace(): Promise<TraceReader> {
-    this.opened ??= openForReport(this.path);
-    return this.opened;
+    this.run ??= openForReport(this.path, openTraceFile);
+    return this.run;
+  }
+
+  /** A trace of an evaluation. @throws FoveaError `disk`, TraceError */
+  evaluation(): Promise<EvaluationReader> {
+    this.evaluated ??= openForReport(this.path, openEvaluationFile);
+    return this.evaluated;
+  }
+
+  /** A trace of traffic. @throws FoveaError `disk`, TraceError */
+  traffic(): Promise<TrafficReader> {
+    this.sent ??= openForReport(this.path, openTrafficFile);
+    return this.sent;
   }
 
   async close(): Promise<void> {
-    const trace = await this.opened?.catch(() => undefined);
-    await trace?.close();
+    for (const opened of [this.run, this.evaluated, this.sent]) {
+      const trace = await opened?.catch(() => undefined);
+      await trace?.close();
+    }
   }
 }

@@ -1,7 +1,8 @@
 /** The description of a run, from its trace or from a report that was made of it. */
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { embeddedRunId } from '../../trace/embedding.ts';
+import { embeddedTraceId } from '../../trace/embedding.ts';
+import { openTraceFile } from '../../trace/file.ts';
 import { metadataKey, traceExtension, type RunMetadata } from '../../trace/schema.ts';
 import { parseMetadata } from '../../trace/validation.ts';
 import { FoveaError } from '../errors.ts';
@@ -17,7 +18,7 @@ export async function readSavedRun(path: string, which?: number): Promise<RunMet
   const ending = extname(path).toLowerCase();
   switch (ending) {
     case traceExtension: {
-      const trace = await openForReport(path);
+      const trace = await openForReport(path, openTraceFile);
       await trace.close();
       return trace.metadata;
     }
@@ -43,7 +44,7 @@ async function textOf(path: string): Promise<string> {
 function embeddedRuns(path: string, page: string): unknown[] {
   const runs: unknown[] = [];
   for (;;) {
-    const start = `<script type="application/json" id="${embeddedRunId(runs.length)}">`;
+    const start = `<script type="application/json" id="${embeddedTraceId(runs.length)}">`;
     const from = page.indexOf(start);
     const end = page.indexOf('<', from + start.length);
     if (from < 0 || end < 0) return runs;

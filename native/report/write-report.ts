@@ -5,7 +5,7 @@ import { traceExtension } from '../../trace/schema.ts';
 import { FoveaError } from '../errors.ts';
 import type { ReportFormat, ReportRequest, ReportResult } from '../rpc.ts';
 import type { ReportDocument } from './document.ts';
-import { packRun, type PackedRun } from './embedded-trace.ts';
+import { packTrace, type PackedTrace } from './embedded-trace.ts';
 import { renderCsv } from './formats/csv-report.ts';
 import { renderHtml } from './formats/html-report.ts';
 import { renderJson } from './formats/json-report.ts';
@@ -56,11 +56,11 @@ interface Job {
 const writers: Readonly<Record<ReportFormat, (job: Job) => Promise<ReportResult>>> = {
   async html({ document, outPath, signal }) {
     const assets = await readPageAssets();
-    const withoutRuns = renderHtml(document, assets, []).length + assets.script.length;
-    const room = (usualReport - withoutRuns) / Math.max(1, document.runs.length);
-    const packed: PackedRun[] = [];
-    for (const [index, { trace }] of document.runs.entries()) {
-      packed.push(await packRun(trace, room, index === 0 ? 'fovea' : `fovea-${index + 1}`));
+    const withoutTraces = renderHtml(document, assets, []).length + assets.script.length;
+    const room = (usualReport - withoutTraces) / Math.max(1, document.traces.length);
+    const packed: PackedTrace[] = [];
+    for (const [index, { trace }] of document.traces.entries()) {
+      packed.push(await packTrace(trace, room, index === 0 ? 'fovea' : `fovea-${index + 1}`));
       signal?.throwIfAborted();
     }
     return writeAll([[outPath, renderHtml(document, assets, packed)]], signal);

@@ -4,9 +4,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { packTrace } from '../../native/report/embedded-trace.ts';
 import { writeReport } from '../../native/report/write-report.ts';
-import { writeTrafficFile } from '../../trace/file.ts';
+import { openTrafficFile, writeTrafficFile } from '../../trace/file.ts';
+import { readTraceKind } from '../../trace/kind.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import { TrafficReader } from '../../trace/traffic/reader.ts';
+import { bytesOf } from '../../trace/writer.ts';
+import { embeddedFile } from '../../webview/source/embedded-source.ts';
+import { floatsOf } from '../../webview/source/floats.ts';
 import { smallLedger, smallTraffic } from '../fixtures/small-traffic.ts';
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'fovea-traffic-report-'));
@@ -32,6 +38,47 @@ test('the page has bytes by hop and kind, lanes as a drawing, checks, and no scr
     page!,
     /fovea traffic --algorithm=lv-xattn --ranks=2 --sq=8 --skv=12 --heads=2 --kv-heads=1 --head-dim=4/,
   );
+});
+
+test('where there is little room, where queries looked is rounded, and every event and byte stays exact', async () => {
+  const trace = path.join(folder, 'regions.fovea');
+  const tensors = {
+    'workload.frame_attention': { dtype: 'F32', shape: [8, 1], data: bytesOf(new Float32Array(8).fill(1)) },
+    'workload.region_attention': {
+      dtype: 'F32',
+      shape: [8, 1, 2, 3],
+      data: bytesOf(Float32Array.from({ length: 48 }, (_, i) => (1 + (i % 6)) / 21)),
+    },
+  } as const;
+  const frame = {
+    name: 'f',
+    width: 3,
+    height: 2,
+    mime: 'image/png',
+    offset: 0,
+    bytes: 0,
+    firstKey: 0,
+    keys: 12,
+  } as const;
+  const frames = [{ ...frame, grid: { rows: 2, columns: 6 } }];
+  const workload = { ...smallTraffic.workload, frames };
+  await writeTrafficFile(trace, { ...smallTraffic, workload }, { ledger: smallLedger, tensors });
+  const reader = await openTrafficFile(trace);
+  const { trace: embedded, blocks, precision } = await packTrace(reader, 0);
+  assert.equal(precision, 'steps');
+  const file = await embeddedFile(embedded, id => blocks.find(block => block.id === id)!.base64);
+  assert.equal(await readTraceKind(file), 'traffic');
+  const shown = await TrafficReader.open(file);
+  assert.deepEqual(shown.metadata, reader.metadata);
+  assert.deepEqual(await shown.ledger(), await reader.ledger());
+  const [rounded, recorded] = await Promise.all(
+    [shown, reader].map(async each => floatsOf(await each.slice('workload.region_attention'))),
+  );
+  rounded!.forEach((value, i) => {
+    assert.ok(Math.abs(value - recorded![i]!) <= 6 / 21 / 255 / 2 + 1e-7);
+  });
+  assert.notDeepEqual(rounded, recorded);
+  await reader.close();
 });
 
 test('bytes beyond 2^31 stay exact in JSON and CSV, one line an event', async () => {

@@ -8,14 +8,15 @@ import { runInNewContext } from 'node:vm';
 import { gunzipSync } from 'node:zlib';
 import { parseReportOptions } from '../../native/cli/report-options.ts';
 import { FoveaError } from '../../native/errors.ts';
-import { packRun, type PackedRun } from '../../native/report/embedded-trace.ts';
+import { packTrace, type PackedTrace } from '../../native/report/embedded-trace.ts';
 import { escapeHtml, inlineCode, markup, plainLine, scriptJson } from '../../native/report/markup.ts';
 import { analyzeLine, shellWord } from '../../native/report/reproduction.ts';
 import { readContent } from '../../native/report/run-content.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { decodeTensor, fromSteps, joinPlanes, splitPlanes, toSteps } from '../../trace/embedding.ts';
 import { openTraceFile } from '../../trace/file.ts';
-import { EmbeddedSource } from '../../webview/source/embedded-source.ts';
+import type { TensorName } from '../../trace/schema.ts';
+import { embeddedFile, EmbeddedSource } from '../../webview/source/embedded-source.ts';
 import { floatsOf } from '../../webview/source/floats.ts';
 import { hostileRun, hostileTexts, writeHostileTrace } from '../fixtures/hostile-run.ts';
 
@@ -91,10 +92,13 @@ test('words of a command line reach the command as they were, and hide nothing',
 test('tensors packed exactly come back byte for byte', async () => {
   const reader = await openTraceFile(trace);
   try {
-    const packed = await packRun(reader, Infinity);
+    const packed = await packTrace(reader, Infinity);
     assert.equal(packed.precision, 'exact');
-    for (const tensor of packed.run.tensors)
-      assert.deepEqual(decodeTensor(tensor, coded(packed, tensor.block)), (await reader.slice(tensor.name)).data);
+    for (const tensor of packed.trace.tensors)
+      assert.deepEqual(
+        decodeTensor(tensor, coded(packed, tensor.block)),
+        (await reader.slice(tensor.name as TensorName)).data,
+      );
   } finally {
     await reader.close();
   }
@@ -103,10 +107,10 @@ test('tensors packed exactly come back byte for byte', async () => {
 test('where there is little room, attention to the image is rounded and nothing else', async () => {
   const reader = await openTraceFile(trace);
   try {
-    const packed = await packRun(reader, 0);
+    const packed = await packTrace(reader, 0);
     assert.equal(packed.precision, 'steps');
     assert.deepEqual(
-      packed.run.tensors.filter(({ coding }) => coding === 'steps').map(({ name }) => name),
+      packed.trace.tensors.filter(({ coding }) => coding === 'steps').map(({ name }) => name),
       ['decoder.attention_to_image'],
     );
   } finally {
@@ -118,8 +122,10 @@ test('the page reads from its own blocks what the trace has, to the precision th
   const reader = await openTraceFile(trace);
   try {
     for (const room of [Infinity, 0]) {
-      const { run, blocks } = await packRun(reader, room);
-      const source = await EmbeddedSource.open(run, id => blocks.find(block => block.id === id)?.base64 ?? '');
+      const { trace: embedded, blocks } = await packTrace(reader, room);
+      const source = await EmbeddedSource.open(
+        await embeddedFile(embedded, id => blocks.find(block => block.id === id)?.base64 ?? ''),
+      );
       assert.deepEqual(source.tensors, reader.tensors);
       const ranges = [
         [1, 3],
@@ -140,14 +146,14 @@ test('the page reads from its own blocks what the trace has, to the precision th
       });
       assert.deepEqual(await source.slice('decoder.attention_mass'), await reader.slice('decoder.attention_mass'));
     }
-    const { run } = await packRun(reader, Infinity);
-    await assert.rejects(EmbeddedSource.open(run, () => 'AAAA'));
+    const { trace: embedded } = await packTrace(reader, Infinity);
+    await assert.rejects(embeddedFile(embedded, () => 'AAAA'));
   } finally {
     await reader.close();
   }
 });
 
-const coded = ({ blocks }: PackedRun, id: string): Uint8Array =>
+const coded = ({ blocks }: PackedTrace, id: string): Uint8Array =>
   new Uint8Array(gunzipSync(Buffer.from(blocks.find(block => block.id === id)!.base64, 'base64')));
 
 test('steps are off by at most half a step of the own maximum of each map', () => {

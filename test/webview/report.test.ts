@@ -2,21 +2,20 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { chromium, type Browser, type Page } from 'playwright-core';
 import sharp from 'sharp';
 import { writeReport } from '../../native/report/write-report.ts';
 import { hostileRun, writeHostileTrace } from '../fixtures/hostile-run.ts';
 import { output, picture, realTrace } from './panel-fixture.ts';
 import { root } from './panel-rig.ts';
+import { ReportBrowser } from './report-page.ts';
 
 const realReport = `${output}/report.html`;
 const hostileTrace = `${output}/hostile ' & <b>.fovea`;
 const hostileReport = `${output}/hostile ' & <b>.html`;
 
-let browser: Browser;
+const browser = ReportBrowser.prepare();
 before(async () => {
   await mkdir(output, { recursive: true });
   if (!existsSync(realTrace)) {
@@ -27,38 +26,10 @@ before(async () => {
   await writeReport({ sources: [hostileTrace], outPath: hostileReport, format: 'html' });
   const { bytes } = await writeReport({ sources: [realTrace], outPath: realReport, format: 'html' });
   assert.ok(bytes < 5e6, `the report of a usual run has ${bytes} bytes`);
-  browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-  });
 });
-after(() => browser.close());
-
-interface Opened {
-  readonly page: Page;
-  /** Console errors, violations of the policy, and requests to anything but the file. */
-  readonly faults: string[];
-}
-
-async function openFromDisk(file: string, scripts = true): Promise<Opened> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, javaScriptEnabled: scripts });
-  const page = await context.newPage();
-  const faults: string[] = [];
-  const address = pathToFileURL(file).href;
-  page.on('console', message => {
-    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`);
-  });
-  page.on('pageerror', error => faults.push(`page: ${error.message}`));
-  page.on('request', request => {
-    if (request.url() !== address && !/^(data|blob):/.test(request.url())) faults.push(`request: ${request.url()}`);
-  });
-  await page.goto(address);
-  if (scripts) await page.waitForSelector('body[data-ready="1"]', { timeout: 20_000 });
-  return { page, faults };
-}
 
 test('opened from disk, hovering a token changes the readout, with no error and no request', async () => {
-  const { page, faults } = await openFromDisk(realReport);
+  const { page, faults } = await browser.openFromDisk(realReport);
   const readout = page.getByTestId('readout');
   const before = await readout.textContent();
   const apple = page.getByTestId('token').filter({ hasText: /^apple$/ });
@@ -75,7 +46,7 @@ test('opened from disk, hovering a token changes the readout, with no error and 
 });
 
 test('without scripts everything but the panel is there to read', async () => {
-  const { page, faults } = await openFromDisk(realReport, false);
+  const { page, faults } = await browser.openFromDisk(realReport, { javaScriptEnabled: false });
   const text = await page.locator('body').innerText();
   for (const word of ['Describe this picture.', 'Four moose, a green apple', '0.9988', 'D11', '--max-new-tokens=64'])
     assert.ok(text.includes(word), word);
@@ -90,7 +61,7 @@ test('without scripts everything but the panel is there to read', async () => {
 });
 
 test('on paper the panel is left out and nothing is wider than the sheet', async () => {
-  const { page, faults } = await openFromDisk(realReport);
+  const { page, faults } = await browser.openFromDisk(realReport);
   await page.emulateMedia({ media: 'print' });
   await page.setViewportSize({ width: 680, height: 960 });
   assert.equal(await page.locator('#fovea-panel').isVisible(), false);
@@ -103,7 +74,7 @@ test('on paper the panel is left out and nothing is wider than the sheet', async
 });
 
 test('hostile texts and file names stay text, in the page and in its panel', async () => {
-  const { page, faults } = await openFromDisk(hostileReport);
+  const { page, faults } = await browser.openFromDisk(hostileReport);
   assert.match(await page.title(), /^Where <b>model<\/b> .* looked in /);
   assert.equal(await page.locator('b:not(.panel b), [onerror]').count(), 0);
   const scripts = await page.locator('script:not([type])').count();
@@ -126,7 +97,7 @@ test('the PDF has pages, and the texts of the run as text', async () => {
 });
 
 test('a figure is saved from inside the page, as SVG and as PNG', async () => {
-  const { page, faults } = await openFromDisk(realReport);
+  const { page, faults } = await browser.openFromDisk(realReport);
   await page.getByTestId('figure-choice').selectOption({ label: 'What the row reads from' });
   for (const format of ['svg', 'png'] as const) {
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId(`save-${format}`).click()]);
@@ -145,7 +116,7 @@ test('a figure is saved from inside the page, as SVG and as PNG', async () => {
 test('a report of two runs shows one after the other in its panel', async () => {
   const comparison = `${output}/comparison.html`;
   await writeReport({ sources: [realTrace, hostileTrace], outPath: comparison, format: 'html' });
-  const { page, faults } = await openFromDisk(comparison);
+  const { page, faults } = await browser.openFromDisk(comparison);
   assert.equal(
     await page.getByRole('radio', { checked: true }).first().textContent(),
     'A no token reduction: scene-04.fovea',

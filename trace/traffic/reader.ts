@@ -7,6 +7,11 @@ import { rankCount, type TrafficMetadata } from './metadata.ts';
 import { type TrafficTensorName, trafficTensorNames } from './schema.ts';
 import { checkLedgerRanks, parseTrafficMetadata, validateTrafficTensors } from './validation.ts';
 
+type Contents = Partial<Record<TrafficTensorName, { readonly shape: readonly number[]; readonly data: Uint8Array }>>;
+
+/** All tensors of a traffic trace, as they lie in the file. */
+export type TrafficTensors = Readonly<Contents>;
+
 /** An open trace of traffic. */
 export class TrafficReader extends TensorFile<TrafficTensorName> {
   private constructor(
@@ -24,6 +29,17 @@ export class TrafficReader extends TensorFile<TrafficTensorName> {
       validateTrafficTensors(metadata, header.tensors);
       return new TrafficReader(source, metadata, header);
     });
+  }
+
+  /** All tensors, after a look at every event: a number that stands for nothing is found here. @throws TraceError */
+  async contents(): Promise<TrafficTensors> {
+    await this.ledger();
+    const tensors: Contents = {};
+    for (const name of Object.keys(this.tensors) as TrafficTensorName[]) {
+      const { shape, data } = await this.slice(name);
+      tensors[name] = { shape, data };
+    }
+    return tensors;
   }
 
   /** All events. @throws TraceError `bad-value` for a number that stands for nothing */

@@ -147,7 +147,7 @@ export class EvaluationPanel {
       element('h2', {}, 'Accuracy against cost'),
       element('label', {}, 'questions ', this.groups.element),
       element('label', {}, 'against ', this.axes.element),
-      element('small', {}, 't: table'),
+      element('small', {}, 't: table, s: save figure'),
     );
     return element(
       'section',
@@ -249,8 +249,9 @@ export class EvaluationPanel {
 
   private readonly pressed = (event: KeyboardEvent): void => {
     const typing = event.target instanceof Element && event.target.closest('vscode-dropdown') !== null;
-    if (event.key !== 't' || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (this.tables.toggle()) event.preventDefault();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 's') this.host.post({ type: 'saveFigure', figure: 0 });
+    if (event.key === 's' || (event.key === 't' && this.tables.toggle())) event.preventDefault();
   };
 
   private readonly copied = (event: ClipboardEvent): void => {

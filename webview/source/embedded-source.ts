@@ -1,31 +1,37 @@
-import { decodeTensor, type EmbeddedRun, type EmbeddedTensor } from '../../trace/embedding.ts';
+import { decodeTensor, type EmbeddedTensor, type EmbeddedTrace } from '../../trace/embedding.ts';
 import { TraceReader } from '../../trace/reader.ts';
 import type { RunMetadata, TensorName } from '../../trace/schema.ts';
-import { encodeTrace } from '../../trace/writer.ts';
+import type { ByteSource } from '../../trace/tensor-file.ts';
+import { encodeChecked, type TraceTensor } from '../../trace/writer.ts';
 import type { AxisRange, Slice, TensorShape, TraceSource } from './trace-source.ts';
 
-/** A trace that lies in the document itself, as a report carries it. */
+/**
+ * Unpacks a trace of any kind that lies in the document itself, to the file that it was made of. Its reader validates it.
+ * @param textOf the text of the element with this id
+ * @throws TraceError, TypeError for a block that is damaged
+ */
+export async function embeddedFile(trace: EmbeddedTrace, textOf: (id: string) => string): Promise<ByteSource> {
+  const unpack = async (tensor: EmbeddedTensor): Promise<[string, TraceTensor]> => {
+    const coded = await inflate(bytesOfBase64(textOf(tensor.block)));
+    return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data: decodeTensor(tensor, coded) }];
+  };
+  const tensors = Object.fromEntries(await Promise.all(trace.tensors.map(unpack)));
+  const parts = encodeChecked(trace.metadata, tensors, () => undefined);
+  const file = new Uint8Array(await new Blob(parts.map(whole)).arrayBuffer());
+  return {
+    size: file.length,
+    read: (offset, length) => Promise.resolve(file.slice(offset, offset + length)),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A run that lies in the document itself, as a report carries it. */
 export class EmbeddedSource implements TraceSource {
   private constructor(private readonly reader: TraceReader) {}
 
-  /**
-   * Unpacks and validates all of it.
-   * @param textOf the text of the element with this id
-   * @throws TraceError, TypeError for a block that is damaged
-   */
-  static async open(run: EmbeddedRun, textOf: (id: string) => string): Promise<EmbeddedSource> {
-    const unpack = async (tensor: EmbeddedTensor): Promise<[TensorName, { shape: readonly number[] } & Slice]> => {
-      const coded = await inflate(bytesOfBase64(textOf(tensor.block)));
-      return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data: decodeTensor(tensor, coded) }];
-    };
-    const tensors = Object.fromEntries(await Promise.all(run.tensors.map(unpack)));
-    const file = new Uint8Array(await new Blob(encodeTrace(run.metadata, tensors).map(whole)).arrayBuffer());
-    const reader = await TraceReader.open({
-      size: file.length,
-      read: (offset, length) => Promise.resolve(file.slice(offset, offset + length)),
-      close: () => Promise.resolve(),
-    });
-    return new EmbeddedSource(reader);
+  /** @throws TraceError */
+  static async open(file: ByteSource): Promise<EmbeddedSource> {
+    return new EmbeddedSource(await TraceReader.open(file));
   }
 
   get metadata(): RunMetadata {

@@ -48,7 +48,7 @@ export function trafficFacts(
         { class: 'actions' },
         ...(canRun
           ? [command('run-traffic', 'Run Again…', 'runTraffic')]
-          : [element('small', {}, 'Running needs a trusted workspace')]),
+          : [element('small', { 'data-testid': 'untrusted' }, 'Running needs a trusted workspace')]),
         command('export-perfetto', 'Export for Perfetto…', 'exportPerfetto'),
       ),
     ),

@@ -64,7 +64,7 @@ export class TrafficPanel {
   private frame = 0;
 
   constructor(
-    { metadata, tensors, canRun }: Extract<ToPanel, { type: 'traffic' }>,
+    { metadata, tensors, canRun }: Omit<Extract<ToPanel, { type: 'traffic' }>, 'type'>,
     private readonly host: Pick<Host, 'post' | 'savedState' | 'saveState'>,
   ) {
     this.metadata = metadata;

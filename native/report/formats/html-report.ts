@@ -1,16 +1,16 @@
-/** The HTML report: one file, readable without scripts, with the panel over the embedded runs. */
+/** The HTML report: one file, readable without scripts, with the panel over the embedded traces. */
 import { createHash } from 'node:crypto';
-import { embeddedRunId } from '../../../trace/embedding.ts';
+import { embeddedTraceId } from '../../../trace/embedding.ts';
 import type { Fact, ReportDocument } from '../document.ts';
-import type { EmbeddedPrecision, PackedRun } from '../embedded-trace.ts';
+import type { PackedTrace } from '../embedded-trace.ts';
 import { inlineCode, markup, Markup, plainLine, scriptJson } from '../markup.ts';
 import { megabytes } from '../numbers.ts';
 import type { PageAssets } from '../page-assets.ts';
 import { factLists, opening, sectionOf } from './html-sections.ts';
 import { plainWords } from './words.ts';
 
-/** @param packed one per run of the document; none for paper: then the page has no script and carries no data */
-export function renderHtml(report: ReportDocument, assets: PageAssets, packed: readonly PackedRun[]): string {
+/** @param packed one per trace of the document; none for paper: then the page has no script and carries no data */
+export function renderHtml(report: ReportDocument, assets: PageAssets, packed: readonly PackedTrace[]): string {
   const style = inlineCode(assets.style);
   const interactive = packed.some(({ precision }) => precision !== 'none');
   const script = interactive ? inlineCode(assets.script) : undefined;
@@ -28,12 +28,12 @@ export function renderHtml(report: ReportDocument, assets: PageAssets, packed: r
       </head>
       <body class="vscode-light fovea-light">
         <article class="report">${opening(report)}</article>
-        ${script === undefined ? markup`` : markup`<section class="interactive" id="fovea-panel" aria-label="Interactive view of the run" hidden></section>`}
+        ${script === undefined ? markup`` : markup`<section class="interactive" id="fovea-panel" aria-label="Interactive view" hidden></section>`}
         <article class="report">
           ${sections} ${factLists(report.facts, notes(report, packed), report.sections.length + 1)}
           <footer>One file, nothing from elsewhere, opens offline. Made from ${plainLine(report.source)}.</footer>
         </article>
-        ${packed.map((run, index) => data(run, index, report.runs[index]!.name))}
+        ${packed.map((each, index) => data(each, index, report.traces[index]!.name))}
         ${script === undefined ? markup`` : markup`<script>${new Markup(script)}</script>`}
       </body>
     </html> `;
@@ -54,29 +54,29 @@ function policy(style: string, script: string | undefined): string {
 
 const hash = (text: string): string => `sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}`;
 
-function data({ run, blocks }: PackedRun, index: number, name: string): Markup {
+function data({ trace, blocks }: PackedTrace, index: number, name: string): Markup {
   const texts = blocks.map(
     ({ id, base64 }) =>
       markup`<script type="application/octet-stream" id="${id}">
         ${new Markup(base64)}
       </script> `,
   );
-  return markup`<script type="application/json" id="${embeddedRunId(index)}">
-      ${scriptJson({ name, ...run })}
+  return markup`<script type="application/json" id="${embeddedTraceId(index)}">
+      ${scriptJson({ name, ...trace })}
     </script>
     ${texts}`;
 }
 
-const precisionWords: Readonly<Record<EmbeddedPrecision, string>> = {
+const precisionWords: Readonly<Record<PackedTrace['precision'], string>> = {
   exact: 'Every number of the trace, exactly as recorded, is in this file; the interactive part draws from them.',
   steps:
-    'Attention to the image is in this file in 8 bits: each map in 255 steps of its own maximum, so a value is off by at most 0.2 % of that maximum. Everything else is as recorded. The figures and tables were made from the full numbers.',
-  none: 'The run is too large for its attention to be in this file, so there is no interactive part. The figures and tables were made from the full numbers.',
+    'Attention to images is in this file in 8 bits: in 255 steps up to the largest value of each map (of each row of regions, where images are divided into regions), so a value is off by at most 0.2 % of that. Everything else is as recorded. The figures and tables were made from the full numbers.',
+  none: 'The trace is too large to be in this file, so there is no interactive part; open the trace itself for that. The figures and tables were made from the full numbers.',
 };
 
-function notes({ runs }: ReportDocument, packed: readonly PackedRun[]): Fact[] {
+function notes({ traces }: ReportDocument, packed: readonly PackedTrace[]): Fact[] {
   return packed.map(({ precision }, index) => {
-    const { name, bytes } = runs[index]!;
+    const { name, bytes } = traces[index]!;
     const value = `${precisionWords[precision]} The trace itself has ${megabytes(bytes)}.`;
     return { label: packed.length === 1 ? 'In this file' : `In this file: ${name}`, value };
   });

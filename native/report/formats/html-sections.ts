@@ -25,7 +25,7 @@ export function opening({ title, about, exchange, cautions }: ReportDocument): M
   return markup`<h1>${htmlWords(title)}</h1>
     <p class="about">${about}</p>
     ${entries.length > 0 ? markup`<dl class="exchange">${entries}</dl>` : ''}
-    <p class="caution">${cautions.join(' ')}</p>`;
+    ${cautions.length > 0 ? markup`<p class="caution">${cautions.join(' ')}</p>` : ''}`;
 }
 
 /** @param number counts from 1 */

@@ -59,7 +59,7 @@ export const comparisonReport: ReportKind = {
         facts: runFacts(metadataOf(run), run.source.name),
       })),
       source: sources.map(({ name }) => name).join(', '),
-      runs: await Promise.all(
+      traces: await Promise.all(
         runs.map(async run => ({
           name: `${runTitle(run)}: ${run.source.name}`,
           trace: await run.source.trace(),

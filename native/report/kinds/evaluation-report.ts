@@ -1,14 +1,12 @@
 /** The report of an evaluation: accuracy against cost, by kind of question, and what pruning loses. */
 import type { Evaluation, EvaluationMetadata } from '../../../trace/evaluation/evaluation.ts';
 import { type EvaluationSummary, summarizeEvaluation } from '../../../trace/evaluation/summary.ts';
-import { openEvaluationFile } from '../../../trace/file.ts';
 import { moduleMark } from '../../evaluation/conditions.ts';
 import { isModulePath } from '../../methods/own/own-method.ts';
 import { summaryLines } from '../../evaluation/summary-files.ts';
 import { type Fact, type Figure, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
-import { cannotOpen } from '../open-trace.ts';
-import type { ReportKind, ReportSource } from '../report-kind.ts';
+import type { ReportKind } from '../report-kind.ts';
 import { shellWord } from '../reproduction.ts';
 import { accuracyChart } from './accuracy-chart.ts';
 import { costTable, kindSections, lostSection } from './evaluation-tables.ts';
@@ -19,7 +17,9 @@ export const evaluationReport: ReportKind = {
   madeOf: 'an evaluation (evaluation.fovea)',
   accepts: async sources => sources.length === 1 && (await sources[0]!.traceKind()) === 'evaluation',
   async build([source], { pictures }): Promise<ReportDocument> {
-    const evaluation = await readEvaluation(source!);
+    const { name, bytes } = source!;
+    const trace = await source!.evaluation();
+    const evaluation = await trace.evaluation();
     const summary = summarizeEvaluation(evaluation);
     const { metadata } = evaluation;
     const { set, model } = metadata;
@@ -35,26 +35,13 @@ export const evaluationReport: ReportKind = {
         ...problemSection(metadata),
       ],
       facts: [{ facts: facts(metadata) }],
-      source: source!.name,
-      runs: [],
+      source: name,
+      traces: [{ name, trace, bytes }],
       numbers: () => ({ ...metadata, groups: summary.groups, results: summary.conditions, ...answers(evaluation) }),
       csv: () => [{ lines: summaryLines(summary) }, { suffix: 'answers', lines: answerLines(evaluation) }],
     };
   },
 };
-
-/** @throws FoveaError `disk`, TraceError */
-async function readEvaluation({ path }: ReportSource): Promise<Evaluation> {
-  const reader = await openEvaluationFile(path).catch((error: unknown) => {
-    if (error instanceof Error && 'syscall' in error) throw cannotOpen(path, error);
-    throw error;
-  });
-  try {
-    return await reader.evaluation();
-  } finally {
-    await reader.close();
-  }
-}
 
 function cautions({ status, model, engine, problems }: EvaluationMetadata): string[] {
   return [

@@ -30,7 +30,7 @@ export const runReport: ReportKind = {
       sections: sections(content, pictures),
       facts: [{ facts: runFacts(metadata, name) }],
       source: name,
-      runs: [{ name, trace, bytes }],
+      traces: [{ name, trace, bytes }],
       numbers: () => runNumbers(content, { name, bytes }),
       csv: () => [{ lines: tokensCsv(content) }, { suffix: 'masses', lines: massesCsv(content) }],
     };

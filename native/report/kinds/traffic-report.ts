@@ -1,5 +1,4 @@
 /** The report of traffic between ranks: who sent what to whom, when, at which cost, and whether every check held. */
-import { openTrafficFile } from '../../../trace/file.ts';
 import type { Ledger } from '../../../trace/traffic/ledger.ts';
 import {
   rankCount,
@@ -10,21 +9,23 @@ import {
 } from '../../../trace/traffic/metadata.ts';
 import { type Fact, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
-import { cannotOpen } from '../open-trace.ts';
-import type { ReportKind, ReportSource } from '../report-kind.ts';
+import type { ReportKind } from '../report-kind.ts';
 import { shellWord } from '../reproduction.ts';
 import { lanePicture } from './lane-picture.ts';
 import { byteTable, checkTable, costTable, hopTable, ledgerLines, memoryTable, seconds } from './traffic-tables.ts';
 
-/** The table of hops has a cell for every pair; with more ranks no page holds it. */
-const mostHopRanks = 128;
+/** The table of hops has a cell for every pair; with more ranks no sheet of paper is wide enough for it. */
+const mostHopRanks = 16;
 
 export const trafficReport: ReportKind = {
   id: 'traffic',
   madeOf: 'traffic between ranks (a trace of fovea traffic)',
   accepts: async sources => sources.length === 1 && (await sources[0]!.traceKind()) === 'traffic',
   async build([source], { pictures }): Promise<ReportDocument> {
-    const { metadata, ledger } = await readTraffic(source!);
+    const { name, bytes } = source!;
+    const trace = await source!.traffic();
+    const { metadata } = trace;
+    const ledger = await trace.ledger();
     const { workload, runs } = metadata;
     return {
       title: ['Traffic of ', quoted(workload.name)],
@@ -43,26 +44,13 @@ export const trafficReport: ReportKind = {
         ...runs.flatMap((run, index) => runSections(run, index, metadata, ledger, pictures !== 'none')),
       ],
       facts: [{ facts: facts(metadata) }],
-      source: source!.name,
-      runs: [],
+      source: name,
+      traces: [{ name, trace, bytes }],
       numbers: () => ({ ...metadata, ledger }),
       csv: () => ledgerLines(metadata, ledger),
     };
   },
 };
-
-/** @throws FoveaError `disk`, TraceError */
-async function readTraffic({ path }: ReportSource): Promise<{ metadata: TrafficMetadata; ledger: Ledger }> {
-  const reader = await openTrafficFile(path).catch((error: unknown) => {
-    if (error instanceof Error && 'syscall' in error) throw cannotOpen(path, error);
-    throw error;
-  });
-  try {
-    return { metadata: reader.metadata, ledger: await reader.ledger() };
-  } finally {
-    await reader.close();
-  }
-}
 
 function cautions({ workload, runs }: TrafficMetadata): string[] {
   const violations = runs.flatMap(run =>
@@ -103,7 +91,7 @@ function runSections(
       note:
         ranks <= mostHopRanks
           ? 'Row sends, column receives; bytes, exact.'
-          : `Bytes, exact. Who sent to whom is tabulated for up to ${mostHopRanks} ranks; the CSV has every message.`,
+          : `Bytes, exact. Who sent to whom is tabulated for up to ${mostHopRanks} ranks; the matrix of the interactive page shows it for all of them, and the CSV has every message.`,
       tables: [...(ranks <= mostHopRanks ? [hopTable(events.transfers, ranks)] : []), byteTable(run)],
     },
     {
