@@ -1,22 +1,15 @@
 /** Where the model that comes with Fovea is, and how models are called. */
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FoveaError } from './errors.ts';
+import { packagedFile } from './packaged-file.ts';
 
 const bundledModel = join('media', 'models', 'fovea-tiny');
 
-/**
- * Folder of the bundled model: found upwards from this code, which runs from the source tree or from dist/.
- * @throws FoveaError `checkpoint-missing`
- */
+/** Folder of the bundled model. @throws FoveaError `checkpoint-missing` */
 export function bundledModelFolder(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    const candidate = join(folder, bundledModel);
-    if (existsSync(join(candidate, 'config.json'))) return candidate;
-    if (dirname(folder) === folder) break;
-  }
+  const config = packagedFile(join(bundledModel, 'config.json'));
+  if (config !== undefined) return dirname(config);
   throw new FoveaError(
     'checkpoint-missing',
     'The model that comes with Fovea (media/models/fovea-tiny) is not there.',

@@ -27,6 +27,8 @@ export interface AnalyzeRequest {
   readonly imagePath: string;
   readonly question: string;
   readonly modelFolder: string;
+  /** Where the vision tower of a checkpoint that only names it is, if Fovea does not find it by itself. */
+  readonly visionTower?: string;
   /** Where the finished trace is to be written; a temporary file beside it is renamed at the end. */
   readonly tracePath: string;
   readonly maxNewTokens: number;
@@ -107,6 +109,8 @@ export interface EvaluateRequest {
   /** Runs at the same time, each with a model in memory of its own. */
   readonly jobs: number;
   readonly modelFolder: string;
+  /** Where the vision tower of a checkpoint that only names it is, if Fovea does not find it by itself. */
+  readonly visionTower?: string;
   readonly maxNewTokens: number;
   readonly device: Device;
   /** 0 shares the physical cores, at most 8, among the jobs. */
@@ -149,6 +153,8 @@ export interface AnswerRequest {
   readonly answers: readonly string[];
   readonly condition: Pick<EvaluationCondition, 'method' | 'variant' | 'budget' | 'parameters'>;
   readonly modelFolder: string;
+  /** Where the vision tower of a checkpoint that only names it is, if Fovea does not find it by itself. */
+  readonly visionTower?: string;
   readonly maxNewTokens: number;
   readonly device: Device;
   readonly threads: number;
@@ -212,6 +218,8 @@ export type TrafficWorkloadChoice =
       readonly paths: readonly string[];
       readonly question: string;
       readonly modelFolder: string;
+      /** Where the vision tower of a checkpoint that only names it is, if Fovea does not find it by itself. */
+      readonly visionTower?: string;
       /** The most frames to take, spread evenly. */
       readonly frames: number;
     };

@@ -53,6 +53,7 @@ export async function runAnalysis(
             imagePath: image.fsPath,
             question,
             modelFolder: order.modelFolder ?? settings.modelFolder ?? services.bundledModel.fsPath,
+            ...settings.visionTower,
             tracePath: file.trace.fsPath,
             maxNewTokens: order.maxNewTokens ?? settings.maxNewTokens,
             sampling: order.sampling ?? settings.sampling,

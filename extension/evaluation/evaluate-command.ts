@@ -42,6 +42,7 @@ export async function evaluateQuestionSet(services: EvaluationServices, named: u
       outFolder: vscode.Uri.joinPath(runs.location(set), evaluationFolderName(set.fsPath)).fsPath,
       jobs: 1,
       modelFolder: settings.modelFolder ?? bundledModel.fsPath,
+      ...settings.visionTower,
       maxNewTokens: settings.maxNewTokens,
       device: settings.device,
       threads: settings.threads,

@@ -25,6 +25,12 @@ export class Settings {
     return this.folder(this.values.get<unknown>('model.folder'));
   }
 
+  /** As requests have it; nothing where no folder is set. */
+  get visionTower(): { readonly visionTower?: string } {
+    const folder = this.folder(this.values.get<unknown>('model.visionTower'));
+    return folder === undefined ? {} : { visionTower: folder };
+  }
+
   /** Absolute path; undefined for VS Code's storage of this extension. */
   get runsFolder(): string | undefined {
     return this.folder(this.values.get<unknown>('runs.folder'));

@@ -9,6 +9,7 @@ import { hasPass } from '../../trace/traffic/schedules/build-schedule.ts';
 import { defaultWire, splitEvenly } from '../../trace/traffic/sizes.ts';
 import { imageExtensions, imageGlob } from '../image-files.ts';
 import { parseSizes, type WorkloadSizes } from '../ranks/workload.ts';
+import { Settings } from '../settings/settings.ts';
 import { pickOrType, plainLabel } from '../typed-pick.ts';
 import { type Link, parseLink } from './traffic-answers.ts';
 
@@ -124,6 +125,7 @@ async function pickImages(modelFolder: string, extensionUri: vscode.Uri): Promis
       paths: images.map(({ fsPath }) => fsPath),
       question: question.trim(),
       modelFolder,
+      ...new Settings().visionTower,
       frames: mostFrames,
     },
   };

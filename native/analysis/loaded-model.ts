@@ -25,15 +25,21 @@ export interface EngineChoice {
   readonly threads: number;
 }
 
-/** @throws FoveaError `checkpoint-missing`, `checkpoint-malformed`, `architecture-unsupported` or `shape-mismatch` */
-export async function openModelFiles(folder: string): Promise<ModelFiles> {
-  const checkpoint = await openCheckpoint(folder);
+/**
+ * @param visionTower see `openCheckpoint`
+ * @throws FoveaError `checkpoint-missing`, `checkpoint-malformed`, `architecture-unsupported` or `shape-mismatch`
+ */
+export async function openModelFiles(folder: string, visionTower?: string): Promise<ModelFiles> {
+  const checkpoint = await openCheckpoint(folder, visionTower);
+  const { config, towerFolder } = checkpoint;
   const tokenizer = await loadTextTokenizer(folder);
+  // LLaVA's own code takes the vision tower's processor.
+  const processorFolders = towerFolder === undefined ? [folder] : [towerFolder, folder];
   return {
     checkpoint,
     tokenizer,
-    template: await findChatTemplate(folder, tokenizer),
-    processor: await readProcessorSettings(folder, checkpoint.config.vision.imageSize),
+    template: await findChatTemplate(folder, tokenizer, config.layout),
+    processor: await readProcessorSettings(processorFolders, config.vision.imageSize, config.padsImages),
     fingerprint: await fingerprint(checkpoint),
   };
 }

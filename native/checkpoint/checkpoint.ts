@@ -5,16 +5,21 @@ import { resolve } from 'node:path';
 import { elementCount } from '../../trace/safetensors.ts';
 import { readCheckpointJson, readCheckpointText } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
+import { ConfigSection } from './config-section.ts';
 import { findModelWeights, hasStoredHead } from './find-weights.ts';
+import { readLlavaLayout } from './llava-layout.ts';
 import type { ModelConfig } from './model-config.ts';
 import type { ModelWeights } from './model-weights.ts';
 import { parseModelConfig } from './parse-config.ts';
+import { findVisionTower, withTowerWeights } from './vision-tower.ts';
 import { readWeightFiles } from './weight-files.ts';
 import type { Weight, WeightIndex } from './weight-index.ts';
 
 export interface Checkpoint {
   /** Absolute path, symbolic links not followed. */
   readonly folder: string;
+  /** Of a vision tower that lies elsewhere, as LLaVA's own layout has it. */
+  readonly towerFolder?: string;
   readonly config: ModelConfig;
   /** All tensors in the files, those that the model has no use for included. */
   readonly weights: WeightIndex;
@@ -24,7 +29,7 @@ export interface Checkpoint {
   readonly parameters: number;
   /** Data type on disk of most weights: "F16", "BF16" or "F32". */
   readonly storedPrecision: string;
-  /** sha256 of config.json and of the header of every weight file, hex. */
+  /** sha256 of config.json and of the header of every weight file, a vision tower's that lies elsewhere included, hex. */
   readonly digest: string;
   /** Estimated bytes of memory for the weights once loaded for arithmetic in F32. */
   readonly requiredBytes: number;
@@ -32,22 +37,27 @@ export interface Checkpoint {
 
 /**
  * Reads config files and weight headers, no weights.
+ * @param visionTower where the vision tower is, or a folder that it lies in, for a checkpoint that only names it
  * @throws FoveaError `checkpoint-missing`, `checkpoint-malformed`, `architecture-unsupported` or `shape-mismatch`.
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+export async function openCheckpoint(folder: string, visionTower?: string): Promise<Checkpoint> {
   const absolute = resolve(folder);
   await requireFolder(absolute);
   const config = await readCheckpointJson(absolute, 'config.json');
   if (!config) throw noConfig(absolute);
   const generation = await readCheckpointJson(absolute, 'generation_config.json');
+  const layout = readLlavaLayout(new ConfigSection(config, 'config.json'));
+  const tower = layout && (await findVisionTower(absolute, layout, visionTower));
   // Before the weights: a checkpoint of another architecture is better told so than that its files are unusual.
-  parseModelConfig({ config, generation }, true);
-  const { index, headerDigests } = await readWeightFiles(absolute);
-  const modelConfig = parseModelConfig({ config, generation }, hasStoredHead(index));
+  parseModelConfig({ config, generation, tower }, true);
+  const own = await readWeightFiles(absolute);
+  const { index, headerDigests } = tower ? await withTowerWeights(absolute, own, tower) : own;
+  const modelConfig = parseModelConfig({ config, generation, tower }, hasStoredHead(index));
   const { model, used } = findModelWeights(index, modelConfig);
   const configText = (await readCheckpointText(absolute, 'config.json')) ?? '';
   return {
     folder: absolute,
+    ...(tower?.folder !== undefined && { towerFolder: tower.folder }),
     config: modelConfig,
     weights: index,
     model,

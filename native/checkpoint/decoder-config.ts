@@ -12,10 +12,11 @@ const familyDefaults = {
   qwen2: { vocabulary: 151_936, intermediate: 22_016, keyValueHeads: 32, maxPositions: 32_768 },
 } as const satisfies Record<Family, object>;
 
-/** @throws FoveaError `checkpoint-malformed` or `architecture-unsupported` */
-export function parseDecoder(config: ConfigSection, tiedHead: boolean): DecoderConfig {
-  const text = config.section('text_config') ?? config.empty('text_config');
-  const family = text.text('model_type', 'llama');
+/**
+ * @param text the fields of the language model
+ * @throws FoveaError `checkpoint-malformed` or `architecture-unsupported`
+ */
+export function parseDecoder(text: ConfigSection, family: string, tiedHead: boolean): DecoderConfig {
   if (!isFamily(family)) {
     const supported = `Supported language models: ${Object.keys(familyDefaults).join(', ')}.`;
     throw text.unsupported(`the language model is a "${family}".`, supported);

@@ -10,17 +10,39 @@ import type {
 import { WeightFinder } from './weight-finder.ts';
 import type { Weight, WeightIndex } from './weight-index.ts';
 
-/** Beginnings of names: of the llava-hf checkpoints on the hub first, then of newer transformers. */
+/** What the vision tower's own names come after in LLaVA's own layout. */
+export const llavaTowerPrefix = 'model.vision_tower.vision_tower.';
+const towerAnchor = 'embeddings.class_embedding';
+
+/** Beginnings of names: of the llava-hf checkpoints on the hub first, then of newer transformers, then of LLaVA's own repository. */
 const prefixes = {
-  vision: ['vision_tower.vision_model.', 'model.vision_tower.vision_model.', 'model.vision_tower.', 'vision_tower.'],
-  projector: ['multi_modal_projector.', 'model.multi_modal_projector.'],
-  decoder: ['language_model.model.', 'model.language_model.model.', 'model.language_model.', 'language_model.'],
+  vision: [
+    'vision_tower.vision_model.',
+    'model.vision_tower.vision_model.',
+    'model.vision_tower.',
+    'vision_tower.',
+    `${llavaTowerPrefix}vision_model.`,
+    llavaTowerPrefix,
+  ],
+  projector: ['multi_modal_projector.', 'model.multi_modal_projector.', 'model.mm_projector.'],
+  decoder: [
+    'language_model.model.',
+    'model.language_model.model.',
+    'model.language_model.',
+    'language_model.',
+    'model.',
+  ],
   head: ['language_model.', '', 'model.language_model.', 'model.'],
 } as const;
 
 /** Without a stored head the language model's head is its embedding, as transformers ties them. */
 export function hasStoredHead(index: WeightIndex): boolean {
   return prefixes.head.some(prefix => index.has(`${prefix}lm_head.weight`));
+}
+
+/** Whether the vision tower of a checkpoint in LLaVA's own layout is among its weights. */
+export function hasStoredTower(index: WeightIndex): boolean {
+  return prefixes.vision.some(prefix => index.has(`${prefix}${towerAnchor}`));
 }
 
 export interface FoundWeights {
@@ -36,14 +58,14 @@ export interface FoundWeights {
 export function findModelWeights(index: WeightIndex, config: ModelConfig): FoundWeights {
   const { vision, decoder } = config;
   const finder = new WeightFinder(index);
-  const visionTower = finder.below(prefixes.vision, 'embeddings.class_embedding');
+  const visionTower = finder.below(prefixes.vision, towerAnchor);
   const languageModel = finder.below(prefixes.decoder, 'layers.0.input_layernorm.weight');
   const embeddingShape = [decoder.vocabularySize, decoder.hiddenSize];
   const embedding = languageModel.tensor('embed_tokens.weight', embeddingShape);
   const model: ModelWeights = {
     patchEmbedding: patchEmbedding(visionTower, vision),
     visionLayers: range(vision.layers).map(layer => clipLayer(visionTower.at(`encoder.layers.${layer}.`), vision)),
-    projector: projector(finder.below(prefixes.projector, 'linear_1.weight'), config),
+    projector: projector(finder, config),
     tokenEmbedding: embedding,
     decoderLayers: range(decoder.layers).map(layer => decoderLayer(languageModel.at(`layers.${layer}.`), decoder)),
     head: {
@@ -81,14 +103,14 @@ function clipLayer(layer: WeightFinder, { hiddenSize, intermediateSize }: Vision
   };
 }
 
-function projector(
-  weights: WeightFinder,
-  { vision, decoder, projector, featureLayers }: ModelConfig,
-): ProjectorWeights {
+function projector(finder: WeightFinder, config: ModelConfig): ProjectorWeights {
+  const { vision, decoder, featureLayers } = config;
   const inputs = vision.hiddenSize * featureLayers.length;
+  const [first, second] = config.layout === 'llava' ? ['0', '2'] : ['linear_1', 'linear_2'];
+  const weights = finder.below(prefixes.projector, `${first}.weight`);
   return {
-    first: weights.linear('linear_1', decoder.hiddenSize, inputs, projector.bias),
-    second: weights.linear('linear_2', decoder.hiddenSize, decoder.hiddenSize, projector.bias),
+    first: weights.linear(first, decoder.hiddenSize, inputs, config.projector.bias),
+    second: weights.linear(second, decoder.hiddenSize, decoder.hiddenSize, config.projector.bias),
   };
 }
 

@@ -117,7 +117,7 @@ async function describedWeights({ folder, config }: Checkpoint): Promise<HighRes
   });
 }
 
-/** Weights of the names that LLaVA-FlexAttn has, in a checkpoint in the layout of transformers; `extra` of config.json says how. */
+/** Weights of the names that LLaVA-FlexAttn has, in a checkpoint of either layout; `extra` of config.json says how. */
 async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionProjections | undefined> {
   const { weights, folder, config, digest } = checkpoint;
   const suffix = '.self_attn.k_proj_hd.weight';

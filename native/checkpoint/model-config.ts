@@ -59,13 +59,18 @@ export interface DecoderConfig {
 }
 
 export interface ModelConfig {
+  /** Whose spelling the checkpoint is in: Hugging Face transformers', or that of LLaVA's own repository. */
+  readonly layout: 'transformers' | 'llava';
   readonly architecture: string;
   readonly vision: VisionConfig;
   readonly projector: { readonly activation: Activation; readonly bias: boolean };
   /** Vision layers whose output feeds the projector, 0-based, concatenated in this order; -1 is the embedding. */
   readonly featureLayers: readonly number[];
   readonly selectStrategy: 'default' | 'full';
+  /** Images are padded to a square whatever the processor says. */
+  readonly padsImages: boolean;
   readonly decoder: DecoderConfig;
+  /** Stands for the image in a prompt; below zero where the tokenizer has no token for it. */
   readonly imageTokenId: number;
   readonly bosTokenId: number | undefined;
   readonly endTokenIds: readonly number[];

@@ -7,9 +7,12 @@ const clipDefaults = { hidden: 768, intermediate: 3072, layers: 12, heads: 12, i
 /** What LlavaConfig takes when it has no vision_config at all: CLIP ViT-L/14 at 336 pixels. */
 const llavaDefaults = { hidden: 1024, intermediate: 4096, layers: 24, heads: 16, image: 336, patch: 14 };
 
-/** @throws FoveaError `checkpoint-malformed` or `architecture-unsupported` */
-export function parseVision(config: ConfigSection): VisionConfig {
-  const given = config.section('vision_config');
+/**
+ * @param given the fields of the vision tower
+ * @param config what they would have been in, were they there
+ * @throws FoveaError `checkpoint-malformed` or `architecture-unsupported`
+ */
+export function parseVision(given: ConfigSection | undefined, config: ConfigSection): VisionConfig {
   const vision = given ?? config.empty('vision_config');
   const defaults = given ? clipDefaults : llavaDefaults;
   const type = vision.text('model_type', 'clip_vision_model');

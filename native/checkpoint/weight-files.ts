@@ -3,6 +3,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isJsonObject, readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
+import { packagedFile } from '../packaged-file.ts';
 import { readWeightHeader, type WeightHeader } from './weight-header.ts';
 import type { StoredTensor, WeightIndex } from './weight-index.ts';
 
@@ -79,15 +80,22 @@ async function readHeader(folder: string, name: string): Promise<WeightHeader> {
 
 function noWeights(folder: string, names: readonly string[]): FoveaError {
   const pickled = names.find(name => /^pytorch_model.*\.bin(\.index\.json)?$/.test(name));
+  if (pickled === undefined && names.includes('adapter_config.json')) {
+    return new FoveaError(
+      'checkpoint-missing',
+      `${folder} holds a LoRA adapter, not a model's weights.`,
+      "Merge it into its base model first (scripts/merge_lora_weights.py in LLaVA's repository), then choose the merged folder.",
+    );
+  }
   if (pickled === undefined) {
     const hint = `A checkpoint has ${singleFile}, or ${indexFile} and the files it names. Choose such a folder.`;
     return new FoveaError('checkpoint-missing', `There are no weights in ${folder}.`, hint);
   }
+  const script = packagedFile(join('native', 'torch', 'to_safetensors.py')) ?? 'native/torch/to_safetensors.py';
   return new FoveaError(
     'checkpoint-missing',
-    `The weights in ${folder} are PyTorch pickles (${pickled}), which Fovea does not read.`,
-    'Convert them: in Python, LlavaForConditionalGeneration.from_pretrained(folder).save_pretrained(newFolder) ' +
-      'writes safetensors; then choose the new folder.',
+    `The weights in ${folder} are PyTorch pickles (${pickled}), which Fovea does not read, since they can run code.`,
+    `Convert them once, with a Python that has torch: python3 "${script}" "${folder}" writes safetensors beside them.`,
   );
 }
 

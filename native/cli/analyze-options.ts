@@ -26,6 +26,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
     options: {
       question: { type: 'string', short: 'q' },
       model: { type: 'string', short: 'm' },
+      'vision-tower': { type: 'string' },
       out: { type: 'string', short: 'o' },
       device: { type: 'string', short: 'd' },
       threads: { type: 'string', short: 't' },
@@ -68,6 +69,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
       imagePath,
       question,
       modelFolder: values.model ?? bundledModelFolder(),
+      ...visionTowerOption(values),
       tracePath: values.out ?? defaultTracePath(imagePath, now),
       maxNewTokens: wholeNumber('--max-new-tokens', values['max-new-tokens'], defaultMaxNewTokens, 1),
       sampling: samplingOf(values.temperature, values['top-p'], values.seed),
@@ -90,6 +92,14 @@ const emptyRequest: AnalyzeRequest = {
   threads: 0,
   progressToken: '',
 };
+
+/** `--vision-tower`, as all commands that load a model take it. */
+export function visionTowerOption(values: { readonly 'vision-tower'?: string | undefined }): {
+  readonly visionTower?: string;
+} {
+  const folder = values['vision-tower'];
+  return folder === undefined ? {} : { visionTower: folder };
+}
 
 /** `--method`, `--variant`, `--budget` and `--set key=value`, as several commands take them. @throws FoveaError `usage` */
 export function methodOption(values: {

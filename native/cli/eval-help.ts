@@ -23,6 +23,7 @@ left out. An answer is right when it has the same characters, space around it le
                          Ctrl-C, a crash, or with more methods and budgets, the same command goes on. Results of another
                          set, model or version are moved aside
   --model, -m DIR        folder of a Hugging Face checkpoint. Default: fovea-tiny, which comes with Fovea
+  --vision-tower DIR     see: fovea analyze --help
   --max-new-tokens N     the longest answer, in tokens. Default: 64
   --device, -d NAME      ${devices.join(', ')}. Default: cpu
   --threads, -t N        threads of each job. Default 0: the physical cores, at most 8, shared among the jobs

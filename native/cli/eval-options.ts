@@ -6,6 +6,7 @@ import { FoveaError } from '../errors.ts';
 import { parseMethod } from '../evaluation/conditions.ts';
 import { bundledModelFolder } from '../models.ts';
 import { devices, type EvaluateRequest } from '../rpc.ts';
+import { visionTowerOption } from './analyze-options.ts';
 
 export interface EvalOptions {
   readonly request: EvaluateRequest;
@@ -28,6 +29,7 @@ export function parseEvalOptions(words: readonly string[]): EvalOptions | undefi
       jobs: { type: 'string', short: 'j' },
       out: { type: 'string', short: 'o' },
       model: { type: 'string', short: 'm' },
+      'vision-tower': { type: 'string' },
       device: { type: 'string', short: 'd' },
       threads: { type: 'string', short: 't' },
       'max-new-tokens': { type: 'string' },
@@ -59,6 +61,7 @@ export function parseEvalOptions(words: readonly string[]): EvalOptions | undefi
       ...(limit !== undefined && { limit }),
       jobs: wholeNumber('--jobs', values.jobs ?? '1', 1),
       modelFolder: values.model ?? bundledModelFolder(),
+      ...visionTowerOption(values),
       maxNewTokens: wholeNumber('--max-new-tokens', values['max-new-tokens'] ?? String(defaultMaxNewTokens), 1),
       device,
       threads: wholeNumber('--threads', values.threads ?? '0', 0),

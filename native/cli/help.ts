@@ -43,6 +43,8 @@ What to run
   --model, -m DIR        folder of a Hugging Face checkpoint of the LLaVA-1.5 kind: a CLIP vision tower and a Llama,
                          Mistral or Qwen2 decoder, with config.json, *.safetensors and tokenizer.json.
                          Default: fovea-tiny, which comes with Fovea and knows rendered scenes only
+  --vision-tower DIR     the CLIP checkpoint of a model in the layout of LLaVA's own repository, or a folder in which it
+                         lies; needed where that is not in the model's folder or beside it
   --device, -d NAME      ${devices.join(', ')}. Default: cpu
   --threads, -t N        threads of the CPU. Default 0: one per physical core, at most 8
 
@@ -140,6 +142,7 @@ same: their digests are compared before anything is run.
 
   --image, -i FILE   where the image is now. Default: where it was
   --model, -m DIR    where the model is now. Default: where it was
+  --vision-tower DIR see: fovea analyze --help
   --run N            which run of a report of several, counted from 1
   --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
                      largestAlternativeDifference, before, now, changes; or error {code, message, hint}

@@ -17,6 +17,7 @@ export async function reproduceCommand(words: readonly string[], context: Comman
     options: {
       image: { type: 'string', short: 'i' },
       model: { type: 'string', short: 'm' },
+      'vision-tower': { type: 'string' },
       run: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
@@ -39,6 +40,7 @@ export async function reproduceCommand(words: readonly string[], context: Comman
     result = await reproduce(metadata, {
       imagePath: values.image,
       modelFolder: values.model,
+      visionTower: values['vision-tower'],
       signal: context.signal,
       progress: progress => {
         line.show(progress);

@@ -22,7 +22,7 @@ Workload: one of
   --scale N|auto         divides a preset's tokens so that it fits. Default: 1
   --sq N  --skv N        queries and keys in all, or one number per rank: --sq 7,0,12
   --heads N  --kv-heads N  --head-dim N
-  --images FILE...       your images, animations or folder of frames, asked with --question (and --model, --frames N)
+  --images FILE...       your images, animations or folder of frames, asked with --question (and --model, --vision-tower, --frames N)
   --dtype NAME           F32, F16 or BF16: what travels. Default: F32, for presets F16
   --seed N               of the noise that sizes and presets are filled with. Default: 1
 

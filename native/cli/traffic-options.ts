@@ -14,6 +14,7 @@ import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { FoveaError } from '../errors.ts';
 import { bundledModelFolder } from '../models.ts';
 import type { TrafficWorkloadChoice } from '../rpc.ts';
+import { visionTowerOption } from './analyze-options.ts';
 import type { EmulatedLink } from '../traffic/protocol.ts';
 import type { AlgorithmChoice } from '../traffic/run-traffic.ts';
 import { findPreset } from '../traffic/workload.ts';
@@ -69,6 +70,7 @@ const optionTypes = {
   images: { type: 'boolean' },
   question: { type: 'string', short: 'q' },
   model: { type: 'string', short: 'm' },
+  'vision-tower': { type: 'string' },
   frames: { type: 'string' },
   perfetto: { type: 'string' },
   out: { type: 'string', short: 'o' },
@@ -157,6 +159,7 @@ function workloadOf(
       paths: positionals,
       question: values.question,
       modelFolder: values.model ?? bundledModelFolder(),
+      ...visionTowerOption(values),
       frames: wholeNumber('--frames', values.frames, 8),
     };
   }

@@ -46,7 +46,7 @@ export interface EvaluationEnd extends EvaluateResult {
 export async function evaluate(request: EvaluateRequest, options: EvaluationOptions): Promise<EvaluationEnd> {
   checkRequest(request);
   const set = await readQuestionSet(request.setPath);
-  const { checkpoint, fingerprint } = await openModelFiles(resolve(request.modelFolder));
+  const { checkpoint, fingerprint } = await openModelFiles(resolve(request.modelFolder), request.visionTower);
   const visualTokens = visualTokenCount(checkpoint.config);
   const own = await ownMethods(request.methods, modelShape(checkpoint.config));
   const conditions = planConditions(request, [...options.methods, ...own], visualTokens);

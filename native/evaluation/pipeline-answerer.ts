@@ -17,13 +17,15 @@ export class PipelineAnswerer implements Answerer {
   ) {}
 
   async answer(request: AnswerRequest, signal: AbortSignal | undefined): Promise<EvaluationOutcome> {
-    const { imagePath, question, modelFolder, maxNewTokens, device, threads, answers, condition } = request;
+    const { imagePath, question, modelFolder, visionTower, maxNewTokens, device, threads, answers, condition } =
+      request;
     const { method, variant, budget, parameters } = condition;
     const analysis = await this.pipeline.analyze(
       {
         imagePath,
         question,
         modelFolder,
+        ...(visionTower !== undefined && { visionTower }),
         maxNewTokens,
         device,
         threads,

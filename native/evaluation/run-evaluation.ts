@@ -15,7 +15,7 @@ export interface EvaluationRun {
   readonly questions: readonly SetQuestion[];
   readonly conditions: readonly EvaluationCondition[];
   readonly earlier: readonly Result[];
-  readonly request: Pick<AnswerRequest, 'modelFolder' | 'maxNewTokens' | 'device' | 'threads'>;
+  readonly request: Pick<AnswerRequest, 'modelFolder' | 'visionTower' | 'maxNewTokens' | 'device' | 'threads'>;
   /** One for each run that may go on at the same time. */
   readonly answerers: readonly Answerer[];
   readonly append: (result: Result) => Promise<void>;

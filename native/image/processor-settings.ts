@@ -32,15 +32,29 @@ const bicubic = 3;
 const largestSide = 16384;
 
 /**
- * Settings from `preprocessor_config.json`, else from `image_processor` in `processor_config.json`, else CLIP's own for
- * this input size. @throws FoveaError `checkpoint-malformed` naming the field
+ * Settings from `preprocessor_config.json`, else from `image_processor` in `processor_config.json`, of the first folder that has
+ * either, else CLIP's own for this input size.
+ * @param padded to a square, whatever the settings say
+ * @throws FoveaError `checkpoint-malformed` naming the field
  */
-export async function readProcessorSettings(folder: string, imageSize: number): Promise<ProcessorSettings> {
-  const own = await readCheckpointJson(folder, 'preprocessor_config.json');
-  if (own) return parseProcessorSettings(own, imageSize, 'preprocessor_config.json');
-  const nested = (await readCheckpointJson(folder, 'processor_config.json'))?.['image_processor'];
-  if (isJsonObject(nested)) return parseProcessorSettings(nested, imageSize, 'processor_config.json');
-  return parseProcessorSettings({}, imageSize, 'defaults of CLIP');
+export async function readProcessorSettings(
+  folders: readonly string[],
+  imageSize: number,
+  padded = false,
+): Promise<ProcessorSettings> {
+  const settings =
+    (await storedSettings(folders, imageSize)) ?? parseProcessorSettings({}, imageSize, 'defaults of CLIP');
+  return padded ? { ...settings, pad: true } : settings;
+}
+
+async function storedSettings(folders: readonly string[], imageSize: number): Promise<ProcessorSettings | undefined> {
+  for (const folder of folders) {
+    const own = await readCheckpointJson(folder, 'preprocessor_config.json');
+    if (own) return parseProcessorSettings(own, imageSize, 'preprocessor_config.json');
+    const nested = (await readCheckpointJson(folder, 'processor_config.json'))?.['image_processor'];
+    if (isJsonObject(nested)) return parseProcessorSettings(nested, imageSize, 'processor_config.json');
+  }
+  return undefined;
 }
 
 /** @throws FoveaError `checkpoint-malformed` */

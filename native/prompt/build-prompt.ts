@@ -1,5 +1,6 @@
 /** A question as the decoder gets it: ids with the visual tokens in their place, and where each text token comes from. */
 import type { TokenRole, TraceToken } from '../../trace/schema.ts';
+import { imagePlaceholder } from '../checkpoint/llava-layout.ts';
 import { type ModelConfig, visualTokenCount } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
 import { type ChatTemplate, renderPrompt } from './chat-template.ts';
@@ -31,27 +32,11 @@ export function buildPrompt(
   template: ChatTemplate,
 ): Prompt {
   const asked = question.trim();
-  const imageToken = tokenizer.entry(model.imageTokenId);
-  if (imageToken === undefined) {
-    throw new FoveaError(
-      'checkpoint-malformed',
-      `The tokenizer has no token ${model.imageTokenId}, which config.json names as the image placeholder.`,
-      'Use the tokenizer files that belong to this checkpoint.',
-    );
-  }
+  const imageToken = placeholderOf(model, tokenizer);
   checkQuestion(asked, imageToken, tokenizer);
   const rendered = renderPrompt(template, tokenizer, imageToken, asked);
-  const bos = tokenizer.namedToken('bos_token');
-  const startsItself = bos !== undefined && bos !== '' && rendered.text.startsWith(bos);
-  const textIds = tokenizer.encode(rendered.text, !startsItself);
+  const textIds = tokenize(rendered.text, imageToken, model, tokenizer);
   const first = textIds.indexOf(model.imageTokenId);
-  if (first < 0 || textIds.indexOf(model.imageTokenId, first + 1) >= 0) {
-    throw new FoveaError(
-      'checkpoint-malformed',
-      `The tokenizer does not turn the image placeholder ${imageToken} into the one token ${model.imageTokenId}.`,
-      'Use the tokenizer files that belong to this checkpoint.',
-    );
-  }
   const count = visualTokenCount(model);
   checkLength(textIds.length - 1, count, maxNewTokens, longestSequence(model.decoder));
   const ids = [
@@ -65,8 +50,38 @@ export function buildPrompt(
     templateSource: rendered.templateSource,
     ids,
     visual: { first, count },
-    tokens: describeTokens(textIds, rendered, model, tokenizer, count),
+    tokens: describeTokens(textIds, rendered, imageToken, model, tokenizer, count),
   };
+}
+
+/** @throws FoveaError `checkpoint-malformed` */
+function placeholderOf(model: ModelConfig, tokenizer: TextTokenizer): string {
+  if (model.imageTokenId < 0) return imagePlaceholder;
+  const token = tokenizer.entry(model.imageTokenId);
+  if (token !== undefined) return token;
+  throw new FoveaError(
+    'checkpoint-malformed',
+    `The tokenizer has no token ${model.imageTokenId}, which config.json names as the image placeholder.`,
+    'Use the tokenizer files that belong to this checkpoint.',
+  );
+}
+
+/** Ids with the image's in one place. @throws FoveaError `checkpoint-malformed` */
+function tokenize(text: string, imageToken: string, model: ModelConfig, tokenizer: TextTokenizer): number[] {
+  const bos = tokenizer.namedToken('bos_token');
+  const startsItself = bos !== undefined && bos !== '' && text.startsWith(bos);
+  if (model.imageTokenId < 0) {
+    // As tokenizer_image_token of LLaVA's own code: what comes before and after the image is tokenized apart.
+    const [before = '', after = ''] = text.split(imageToken);
+    return [...tokenizer.encode(before, !startsItself), model.imageTokenId, ...tokenizer.encode(after, false)];
+  }
+  const ids = tokenizer.encode(text, !startsItself);
+  if (ids.filter(id => id === model.imageTokenId).length === 1) return ids;
+  throw new FoveaError(
+    'checkpoint-malformed',
+    `The tokenizer does not turn the image placeholder ${imageToken} into the one token ${model.imageTokenId}.`,
+    'Use the tokenizer files that belong to this checkpoint.',
+  );
 }
 
 function checkQuestion(question: string, imageToken: string, tokenizer: TextTokenizer): void {
@@ -111,6 +126,7 @@ function checkLength(textTokens: number, visualTokens: number, maxNewTokens: num
 function describeTokens(
   textIds: readonly number[],
   rendered: { readonly text: string; readonly question: readonly [number, number] },
+  imageToken: string,
   model: ModelConfig,
   tokenizer: TextTokenizer,
   visualTokens: number,
@@ -120,7 +136,8 @@ function describeTokens(
   let cursor = 0;
   let position = 0;
   for (const [index, id] of textIds.entries()) {
-    const text = decoder.push(id);
+    const pushed = decoder.push(id);
+    const text = id === model.imageTokenId ? imageToken : pushed;
     const special = tokenizer.specialText(id);
     const [start, end] = findSpan(rendered.text, cursor, text, special !== undefined);
     cursor = end;

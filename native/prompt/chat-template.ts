@@ -1,6 +1,7 @@
 /** The checkpoint's own words around a question. */
 import { Template } from '@huggingface/jinja';
 import { readCheckpointJson, readCheckpointText } from '../checkpoint-file.ts';
+import type { ModelConfig } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
 import type { TextTokenizer } from './text-tokenizer.ts';
 
@@ -23,11 +24,26 @@ const builtInTemplate =
   "{% if part['type'] == 'image' %}{{ image_token + '\\n' }}{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}" +
   '{% if add_generation_prompt %}ASSISTANT:{% endif %}';
 const builtInSource = 'LLaVA-1.5 (built in; the checkpoint has none)';
+/**
+ * "llava_v1" of LLaVA's own repository, which its code and FlexAttention's take for checkpoints of version 1.5; they come without a
+ * template (llava/conversation.py).
+ */
+const llavaTemplate =
+  "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the human's questions. " +
+  builtInTemplate;
+const llavaSource = "llava_v1 of LLaVA's own repository (built in; the checkpoint has none)";
 /** Stands for the question while the template's own words are found out. */
 const placeholder = '\uE000';
 
-/** @throws FoveaError `checkpoint-malformed` */
-export async function findChatTemplate(folder: string, tokenizer: TextTokenizer): Promise<ChatTemplate> {
+/**
+ * @param layout whose template stands in where the checkpoint has none
+ * @throws FoveaError `checkpoint-malformed`
+ */
+export async function findChatTemplate(
+  folder: string,
+  tokenizer: TextTokenizer,
+  layout: ModelConfig['layout'],
+): Promise<ChatTemplate> {
   const jinja = await readCheckpointText(folder, 'chat_template.jinja');
   if (jinja !== undefined) return parse(jinja, 'chat_template.jinja');
   const json = templateIn(await readCheckpointJson(folder, 'chat_template.json'));
@@ -36,7 +52,7 @@ export async function findChatTemplate(folder: string, tokenizer: TextTokenizer)
   if (processor !== undefined) return parse(processor, 'processor_config.json');
   const config = templateIn(tokenizer.config);
   if (config !== undefined) return parse(config, 'tokenizer_config.json');
-  return parse(builtInTemplate, builtInSource);
+  return layout === 'llava' ? parse(llavaTemplate, llavaSource) : parse(builtInTemplate, builtInSource);
 }
 
 /** `chat_template` is text, or a list of named templates of which "default" is meant. */

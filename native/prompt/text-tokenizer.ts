@@ -1,4 +1,5 @@
 /** A checkpoint's tokenizer: text to ids, and ids back to the text that each of them stands for. */
+import { readdir } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
@@ -14,10 +15,15 @@ export async function loadTextTokenizer(folder: string): Promise<TextTokenizer> 
     readCheckpointJson(folder, 'tokenizer_config.json'),
   ]);
   if (!tokenizer) {
+    const sentencePiece = (await readdir(folder).catch((): string[] => [])).includes('tokenizer.model');
     throw new FoveaError(
       'checkpoint-missing',
-      'The model folder has no tokenizer.json.',
-      'Download it with the weights. Where the model only has tokenizer.model, load and save it once with AutoTokenizer of transformers.',
+      sentencePiece
+        ? 'The model folder has no tokenizer.json, only tokenizer.model, which Fovea does not read.'
+        : 'The model folder has no tokenizer.json.',
+      sentencePiece
+        ? `Make one, with a Python that has transformers and sentencepiece: python3 -c "from transformers import LlamaTokenizerFast as T; T.from_pretrained(r'${folder}').save_pretrained(r'${folder}')"`
+        : 'Download it with the weights.',
     );
   }
   try {

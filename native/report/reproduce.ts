@@ -16,6 +16,7 @@ export interface ReproduceOptions {
   /** Where the image and the model are now, if not where they were. */
   readonly imagePath: string | undefined;
   readonly modelFolder: string | undefined;
+  readonly visionTower?: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: (progress: StageProgress) => void;
 }
@@ -61,7 +62,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   const known = devices.find(one => one === device);
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
   const imagePath = await sameImage(metadata, options.imagePath);
-  const modelFolder = await sameModel(metadata, options.modelFolder);
+  const modelFolder = await sameModel(metadata, options);
   await requireSameModule(metadata);
   const method = methodRequestOf(metadata);
   const pipeline = new Pipeline();
@@ -70,6 +71,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
       {
         imagePath,
         modelFolder,
+        ...(options.visionTower !== undefined && { visionTower: options.visionTower }),
         question: metadata.prompt.question,
         // Nothing is written there: the run is not traced.
         tracePath: 'reproduced.fovea',
@@ -193,9 +195,9 @@ async function sameImage({ image }: RunMetadata, named: string | undefined): Pro
   throw new FoveaError('image-unreadable', message, hint);
 }
 
-async function sameModel({ model }: RunMetadata, named: string | undefined): Promise<string> {
-  const folder = named ?? (model.bundled ? bundledModelFolder() : model.folder);
-  const { digest } = await openCheckpoint(folder);
+async function sameModel({ model }: RunMetadata, { modelFolder, visionTower }: ReproduceOptions): Promise<string> {
+  const folder = modelFolder ?? (model.bundled ? bundledModelFolder() : model.folder);
+  const { digest } = await openCheckpoint(folder, visionTower);
   if (digest === model.digest) return folder;
   throw new FoveaError(
     'checkpoint-missing',

@@ -30,6 +30,7 @@ export interface ImageChoice {
   readonly paths: readonly string[];
   readonly question: string;
   readonly modelFolder: string;
+  readonly visionTower?: string | undefined;
   /** The most frames to take. */
   readonly frames: number;
   readonly ranks: number;
@@ -56,7 +57,7 @@ export async function imageWorkload(choice: ImageChoice): Promise<Workload> {
 
 async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload> {
   const { signal, ranks, element } = choice;
-  const files = await openModelFiles(choice.modelFolder);
+  const files = await openModelFiles(choice.modelFolder, choice.visionTower);
   const { checkpoint, processor, tokenizer, template } = files;
   const { config } = checkpoint;
   const { decoder, vision } = config;

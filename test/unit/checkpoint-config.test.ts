@@ -38,6 +38,7 @@ test('the sparse config of llava-1.5-7b-hf gives the sizes of Vicuna 7B and CLIP
     tie_word_embeddings: false,
   });
   assert.deepEqual(config, {
+    layout: 'transformers',
     architecture: 'LlavaForConditionalGeneration',
     vision: {
       hiddenSize: 1024,
@@ -52,6 +53,7 @@ test('the sparse config of llava-1.5-7b-hf gives the sizes of Vicuna 7B and CLIP
     projector: { activation: 'gelu', bias: true },
     featureLayers: [22],
     selectStrategy: 'default',
+    padsImages: false,
     decoder: {
       family: 'llama',
       hiddenSize: 4096,

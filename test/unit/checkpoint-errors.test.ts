@@ -102,12 +102,6 @@ const cases: Readonly<Record<string, Case>> = {
     code: 'architecture-unsupported',
     message: /quantized/,
   },
-  "the layout of LLaVA's own repository": {
-    damage: folder => folder.config({ model_type: 'llava', mm_vision_tower: 'openai/clip-vit-large-patch14-336' }),
-    code: 'checkpoint-missing',
-    message: /LLaVA's own/,
-    hint: /llava-hf/,
-  },
   'no weights': {
     damage: folder => folder.remove('model.safetensors'),
     code: 'checkpoint-missing',
@@ -117,7 +111,7 @@ const cases: Readonly<Record<string, Case>> = {
     damage: folder => folder.remove('model.safetensors').write('pytorch_model-00001-of-00002.bin', 'PK'),
     code: 'checkpoint-missing',
     message: /pytorch_model-00001-of-00002\.bin/,
-    hint: /save_pretrained/,
+    hint: /python3 ".*native.torch.to_safetensors\.py"/,
   },
   'a Git LFS pointer': {
     damage: folder =>

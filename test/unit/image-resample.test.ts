@@ -19,7 +19,7 @@ for (let scene = 1; scene <= 6; scene++) {
   test(`${name}.png is resized to the very bytes that Pillow makes of it`, async () => {
     const golden = readGolden(new URL(`../golden/${name}.safetensors`, import.meta.url))('resized_rgb');
     const image = await decodeImage(fileURLToPath(new URL(`${name}.png`, samples)));
-    const input = prepareImage(image, await readProcessorSettings(bundled, imageSize));
+    const input = prepareImage(image, await readProcessorSettings([bundled], imageSize));
     assert.deepEqual([input.height, input.width], [imageSize, imageSize]);
     const plane = imageSize * imageSize;
     let different = 0;

@@ -62,11 +62,11 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
   );
 });
 
-test('it holds the torch ranks, as source and nothing else', () => {
+test('it holds the torch ranks and the script that converts weights, as source and nothing else', () => {
   const ranks = files.filter(name => name.startsWith('native/'));
   assert.ok(ranks.includes('native/torch/fovea_ranks/__main__.py'));
   assert.deepEqual(
-    ranks.filter(name => !/^native\/torch\/fovea_ranks\/\w+\.py$/.test(name)),
+    ranks.filter(name => !/^native\/torch\/(fovea_ranks\/\w+|to_safetensors)\.py$/.test(name)),
     [],
   );
 });

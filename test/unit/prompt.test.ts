@@ -20,6 +20,7 @@ const golden = JSON.parse(readFileSync(new URL('../golden/golden.json', import.m
 /** The parts of the bundled model's config that a prompt depends on; the rest is any valid model. */
 function model(overrides: Partial<ModelConfig> = {}): ModelConfig {
   return {
+    layout: 'transformers',
     architecture: 'LlavaForConditionalGeneration',
     vision: {
       hiddenSize: 4,
@@ -34,6 +35,7 @@ function model(overrides: Partial<ModelConfig> = {}): ModelConfig {
     projector: { activation: 'gelu', bias: true },
     featureLayers: [0],
     selectStrategy: 'default',
+    padsImages: false,
     decoder: {
       family: 'llama',
       hiddenSize: 4,
@@ -61,7 +63,13 @@ function model(overrides: Partial<ModelConfig> = {}): ModelConfig {
 
 async function promptOf(folder: string, question: string, maxNewTokens = 32, config = model()): Promise<Prompt> {
   const tokenizer = await loadTextTokenizer(folder);
-  return buildPrompt(question, maxNewTokens, config, tokenizer, await findChatTemplate(folder, tokenizer));
+  return buildPrompt(
+    question,
+    maxNewTokens,
+    config,
+    tokenizer,
+    await findChatTemplate(folder, tokenizer, config.layout),
+  );
 }
 
 function rejects(prompt: Promise<Prompt>, code: FoveaErrorCode, message: RegExp): Promise<void> {
