@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 
@@ -24,8 +25,10 @@ def parse(words: "list[str]") -> argparse.Namespace:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--schedule", nargs="+", metavar="FILE", help="schedules of one workload, run one after the other")
-    what.add_argument("--bench", metavar="FOLDER", help="every *.json in this folder is run; --out is then a folder")
-    parser.add_argument("--out", required=True, help="the trace to write, *.fovea")
+    what.add_argument("--cases", metavar="FILE", help="a list of jobs and how to run each (fovea_ranks/cases.py)")
+    parser.add_argument("--out", help="the trace to write, *.fovea; with --cases each has its own")
+    parser.add_argument("--ends", type=float, default=math.inf, help=argparse.SUPPRESS)
+    parser.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--ranks", type=int, help="start this many ranks on this host, as torchrun does")
     parser.add_argument("--hosts", type=int, default=1, help="hosts that take part, with as many ranks each (1)")
     parser.add_argument("--host", type=int, default=0, help="which of them this one is, from 0")
@@ -49,7 +52,10 @@ def parse(words: "list[str]") -> argparse.Namespace:
     parser.add_argument("--visual-width", type=int, help="with --activations: width of y (as --text-width)")
     parser.add_argument("--join-timeout", type=float, default=30.0, metavar="S", help="wait this long for all ranks (30)")
     parser.add_argument("--silence", type=float, default=6.0, metavar="S", help="a rank silent this long is lost (6)")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.out is None and not options.cases:
+        parser.error("--out is missing")
+    return options
 
 
 def main(words: "list[str]") -> int:
@@ -75,10 +81,13 @@ def main(words: "list[str]") -> int:
                 raise RunError("usage", "--ranks is missing: how many ranks are to be started?", "Or use torchrun.")
             if options.hosts > 1 and options.port == 0:
                 raise RunError("usage", "--port is missing: with several hosts, name a free port of host 0.")
+            from .cases import load_cases
             from .job import load_job
 
             if options.schedule:
                 load_job(options.schedule)
+            else:
+                load_cases(options.cases)
             from .launcher import launch
 
             return launch(options, words)

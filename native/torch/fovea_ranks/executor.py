@@ -48,7 +48,7 @@ class Executor:
         self._scratch = 0
 
     def run(self, schedule: Schedule, recorder: Recorder, uses: Uses, offset: int, progress: Callable[[int], None]) -> None:
-        """@param offset position of the program's first operation in `uses`"""
+        """@param offset position of the program's first operation in `uses`. `recorder.begin` comes before this."""
         self._schedule, self._recorder, self._uses = schedule, recorder, uses
         self._batches.clear()
         handlers = {
@@ -142,7 +142,12 @@ class Executor:
             query = self._queries("Q", block, first, heads)
             gradient = self._queries("dO", block, first, heads)
             log_sum_exp = self._queries("L", block, first, heads)
-            if self.state.has("D", block):
+            # Fused kernels derive D from the block's output, so they need it here; D alone may have travelled.
+            fused = self.attention.gradients if self.state.has("O", block) else None
+            output = delta = query.new_empty(0)
+            if fused is not None:
+                output = self._queries("O", block, first, heads)
+            elif self.state.has("D", block):
                 delta = self._queries("D", block, first, heads)
             else:
                 delta = output_dot_gradient(self._queries("O", block, first, heads), gradient)
@@ -156,23 +161,27 @@ class Executor:
                     zero = torch.zeros(key.shape, dtype=arithmetic_of(key.dtype), device=key.device)
                     found = Gradients(query_sum, zero, torch.zeros_like(zero))
                 else:
-                    found = chunked_attention_gradients(
-                        query,
-                        key,
-                        value,
-                        log_sum_exp,
-                        gradient,
-                        delta,
-                        self.inputs.intervals(block),
-                        self.inputs.first_key(shard),
-                    )
+                    if fused is not None:
+                        found = fused(query, key, value, log_sum_exp, gradient, output)
+                    else:
+                        found = chunked_attention_gradients(
+                            query,
+                            key,
+                            value,
+                            log_sum_exp,
+                            gradient,
+                            delta,
+                            self.inputs.intervals(block),
+                            self.inputs.first_key(shard),
+                        )
                     query_sum += found.query
                     flops += _FLOPS_BACKWARD * query.shape[2] * key.shape[2] * heads * query.shape[3]
                     seeing |= visible
-                    self._scratch = max(self._scratch, 3 * self._score_bytes(query, key.shape[2]))
+                    if fused is None:
+                        self._scratch = max(self._scratch, 3 * self._score_bytes(query, key.shape[2]))
                 if shard in key_sums:
-                    key_sums[shard][1] += found.key
-                    key_sums[shard][2] += found.value
+                    for index, more in ((1, found.key), (2, found.value)):
+                        key_sums[shard][index] = key_sums[shard][index].to(arithmetic_of(more.dtype)) + more
                 else:
                     key_sums[shard] = [torch.tensor(first_key_head), found.key, found.value]
             visible_rows += int(seeing.sum())

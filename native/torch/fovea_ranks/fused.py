@@ -8,14 +8,24 @@ verified by a probe with the run's own dtype and head size, and whatever does no
 from __future__ import annotations
 
 import math
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 import torch
 
-from .attention import Partial, chunked_attention, empty_partial, fold_group, merge
+from .attention import (
+    Gradients,
+    Partial,
+    chunked_attention,
+    chunked_attention_gradients,
+    empty_partial,
+    fold_group,
+    merge,
+    output_dot_gradient,
+)
 from .visibility import visible_keys
 
 Kernel = Callable[..., Partial]
+GradientKernel = Callable[..., Gradients]
 
 # Additive masks of the memory-efficient kernel must be aligned to this many elements in a row.
 _BIAS_ALIGNMENT = 16
@@ -23,11 +33,19 @@ _BIAS_ELEMENTS = 1 << 27
 
 
 class BlockAttention(NamedTuple):
-    """The kernel that a run uses, and why the ones before it were passed over."""
+    """The kernels that a run uses, and why the ones before them were passed over.
+
+    `gradients` is None where the backward block is exact attention in chunks. It needs the block's final output.
+    """
 
     name: str
     run: Kernel
     passed_over: List[str]
+    gradients: Optional[GradientKernel] = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}; backward {'flash' if self.gradients else 'chunked, float32'}"
 
 
 def _finish(output: torch.Tensor, log_sum_exp: torch.Tensor, query: torch.Tensor) -> Partial:
@@ -46,6 +64,43 @@ def _flash(query, key, value, intervals=None, first_key=0, scale=None) -> Partia
     scale = query.shape[3] ** -0.5 if scale is None else scale
     result = torch.ops.aten._scaled_dot_product_flash_attention(folded, key, value, 0.0, False, False, scale=scale)
     return _finish(result[0], result[1], query)
+
+
+# What the operator's forward hands to its backward besides tensors of the problem: nothing of it matters without dropout.
+_FLASH_EXTRAS: Dict[torch.device, tuple] = {}
+
+
+def _flash_gradients(query, key, value, log_sum_exp, output_gradient, output, scale=None) -> Gradients:
+    """dQ float32; dK and dV in the element type, as the kernel rounds them. `output` and `log_sum_exp` over all shards."""
+    operators = torch.ops.aten
+    key_value_heads = key.shape[1]
+    scale = query.shape[3] ** -0.5 if scale is None else scale
+    folded = fold_group(query, key_value_heads)
+    outward, whole = (fold_group(each.to(query.dtype), key_value_heads) for each in (output_gradient, output))
+    normaliser = fold_group(log_sum_exp.float(), key_value_heads).contiguous()
+    if query.device not in _FLASH_EXTRAS:
+        one = folded[:, :, :1].contiguous()
+        seen = operators._scaled_dot_product_flash_attention(one, one, one, 0.0, False, False, scale=scale)
+        _FLASH_EXTRAS[query.device] = (seen[2], seen[3], seen[6], seen[7])
+    queries_at, keys_at, seed, offset = _FLASH_EXTRAS[query.device]
+    found = operators._scaled_dot_product_flash_attention_backward(
+        outward,
+        folded,
+        key,
+        value,
+        whole,
+        normaliser,
+        queries_at,
+        keys_at,
+        folded.shape[2],
+        key.shape[2],
+        0.0,
+        False,
+        seed,
+        offset,
+        scale=scale,
+    )
+    return Gradients(found[0].contiguous().reshape(query.shape).float(), found[1].contiguous(), found[2].contiguous())
 
 
 def _flash_for_cpu(query, key, value, intervals=None, first_key=0, scale=None) -> Partial:
@@ -122,11 +177,45 @@ def _agrees(kernel: Kernel, device: torch.device, dtype: torch.dtype, dim: int, 
     return None
 
 
+def _gradients_agree(
+    kernel: GradientKernel, device: torch.device, dtype: torch.dtype, dim: int, group: int
+) -> Optional[str]:
+    """As `_agrees`, for one of two shards: output and log-sum-exp are those over both."""
+    generator = torch.Generator().manual_seed(21)
+    rows, keys, key_value_heads = 19, 77, 2
+    shapes = [(1, key_value_heads * group, rows, dim), (1, key_value_heads, keys, dim), (1, key_value_heads, keys, dim)]
+    query, key, value = (torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes)
+    gradient = torch.randn(shapes[0], generator=generator).to(device, dtype)
+    output, log_sum_exp = chunked_attention(query, key, value)
+    output = output.to(dtype)
+    shard = slice(0, 40)
+    try:
+        got = kernel(query, key[:, :, shard], value[:, :, shard], log_sum_exp, gradient, output)
+        delta = output_dot_gradient(output, gradient)
+        wanted = chunked_attention_gradients(
+            query, key[:, :, shard], value[:, :, shard], log_sum_exp, gradient, delta
+        )
+        for what, one, other in zip(Gradients._fields, got, wanted):
+            error = float((one.float() - other).abs().max())
+            if not error <= 2e-2 * max(1.0, float(other.abs().max())):
+                return f"its gradient of {what} is off by {error:.2g} from the exact one"
+    except (RuntimeError, NotImplementedError, AttributeError, TypeError, IndexError) as error:
+        return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+    return None
+
+
 def choose_block_attention(
     device: torch.device, dtype: torch.dtype, dim: int, group: int, masked: bool
 ) -> BlockAttention:
-    """The fastest kernel that returns a log-sum-exp and agrees with the exact attention on this device."""
+    """The fastest kernels that agree with the exact attention on this device; forward ones must return a log-sum-exp."""
     passed_over: List[str] = []
+    gradients: Optional[GradientKernel] = None
+    if device.type == "cuda" and not masked and dtype in (torch.float16, torch.bfloat16):
+        problem = _gradients_agree(_flash_gradients, device, dtype, dim, group)
+        if problem is None:
+            gradients = _flash_gradients
+        else:
+            passed_over.append(f"flash backward: {problem}")
     if device.type == "cuda":
         candidates = [("flash", _flash), ("memory-efficient", _efficient)]
     else:
@@ -134,6 +223,6 @@ def choose_block_attention(
     for name, kernel in candidates:
         problem = _agrees(kernel, device, dtype, dim, group, masked)
         if problem is None:
-            return BlockAttention(name, kernel, passed_over)
+            return BlockAttention(name, kernel, passed_over, gradients)
         passed_over.append(f"{name}: {problem}")
-    return BlockAttention("chunked, float32", chunked_attention, passed_over)
+    return BlockAttention("chunked, float32", chunked_attention, passed_over, gradients)

@@ -18,7 +18,9 @@ class RunLedger:
 
     def __init__(self, index: int, schedule: Schedule, events: List[dict], offsets: List[int]) -> None:
         self.index, self.schedule = index, schedule
-        begins = [event["at"] + offsets[event["rank"]] for event in events if event["e"] == "begin"]
+        # Where the work was enqueued behind a pause, time starts after the pause.
+        begins = [event["at"] + offsets[event["rank"]] for event in events if event["e"] == "launched"]
+        begins = begins or [event["at"] + offsets[event["rank"]] for event in events if event["e"] == "begin"]
         ends = [event["at"] + offsets[event["rank"]] for event in events if event["e"] == "end"]
         self._origin = min(begins) if begins else 0
         self.ended_ranks = len(ends)
@@ -51,7 +53,8 @@ class RunLedger:
                     "round": event["round"],
                     "bytes": event["bytes"],
                     "home": event["home"],
-                    "posted": self._at(event["at"], source),
+                    # Enqueued ahead of time: as far as the run is concerned, at its start.
+                    "posted": max(0.0, self._at(event["at"], source)),
                     "started": math.nan,
                     "ended": math.nan,
                 }

@@ -4,12 +4,14 @@ gloo: two threads per rank, one that sends and one that waits for what arrives, 
 and not of somebody's wait(). NCCL: one stream beside the compute stream, timed with events.
 
 An emulated slow link delivers `bytes` no sooner than latency + bytes / bandwidth after the link took the message up. The
-sending thread sleeps before each chunk (token bucket); on NCCL a spinning kernel on the communication stream does. Lanes
-that were delayed so are marked "simulated" in the trace.
+sending thread sleeps before each chunk (token bucket); on NCCL a kernel that occupies one multiprocessor spins on the
+communication stream for what the message would have taken, less what the real link takes (measured at start). Lanes that
+were delayed so are marked "simulated" in the trace.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -24,6 +26,8 @@ from .progress import RunError
 
 # Small enough that the emulated rate is even, large enough that waking up costs nothing beside it.
 CHUNK_BYTES = 1 << 18
+# How long the host takes to enqueue a program, generously.
+_HOLD_BACK_SECONDS, _HOLD_BACK_PER_OPERATION = 0.01, 0.0006
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ class GlooLink:
     name = "gloo"
     synchronous = True
 
-    def __init__(self, device: torch.device, slow: Optional[SlowLink], failed: Failure) -> None:
-        self._device, self._slow, self._failed = device, slow, failed
+    def __init__(self, device: torch.device, failed: Failure) -> None:
+        self.slow: Optional[SlowLink] = None
+        self._device, self._failed = device, failed
         self._posting = threading.Lock()
         self._outbox: "queue.SimpleQueue[Batch]" = queue.SimpleQueue()
         self._inbox: "queue.SimpleQueue[Tuple[Batch, list]]" = queue.SimpleQueue()
@@ -112,9 +117,13 @@ class GlooLink:
     def barrier(self) -> None:
         dist.barrier()
 
+    def hold_back(self, _: int) -> Optional[Callable[[], None]]:
+        """The host drives every message, so there is nothing to enqueue ahead."""
+        return None
+
     def _pieces(self, tensor: torch.Tensor) -> List[torch.Tensor]:
         flat = tensor.view(-1)
-        if self._slow is None:
+        if self.slow is None:
             return [flat]
         return list(flat.split(max(1, CHUNK_BYTES // tensor.element_size())))
 
@@ -132,20 +141,20 @@ class GlooLink:
     def _send(self, outgoing: Outgoing) -> None:
         host = outgoing.tensor.cpu()
         begun = time.monotonic()
-        if self._slow is not None:
+        if self.slow is not None:
             begun = max(begun, self._free_at.get(outgoing.destination, 0.0))
             _sleep_until(begun)
         outgoing.on_start(now())
         count = 0
         for piece in self._pieces(host):
             count += piece.numel() * piece.element_size()
-            if self._slow is not None:
-                _sleep_until(begun + self._slow.seconds(count))
+            if self.slow is not None:
+                _sleep_until(begun + self.slow.seconds(count))
             with self._posting:
                 work = dist.isend(piece, outgoing.destination)
             work.wait()
-        if self._slow is not None:
-            self._free_at[outgoing.destination] = begun + self._slow.seconds(count) - self._slow.latency
+        if self.slow is not None:
+            self._free_at[outgoing.destination] = begun + self.slow.seconds(count) - self.slow.latency
 
     def _receive_all(self) -> None:
         while True:
@@ -169,12 +178,16 @@ class NcclLink:
     name = "nccl"
     synchronous = False
 
-    def __init__(self, device: torch.device, slow: Optional[SlowLink], failed: Failure) -> None:
-        self._device, self._slow, self._failed = device, slow, failed
-        self._stream = torch.cuda.Stream(device)
-        self._cycles_per_second = self._calibrate() if slow is not None else 0.0
+    def __init__(self, device: torch.device, failed: Failure) -> None:
+        self.slow: Optional[SlowLink] = None
+        self._device, self._failed = device, failed
+        # Transfers are short and few; they must not queue behind all blocks of an attention kernel.
+        self._stream = torch.cuda.Stream(device, priority=-1)
         self._timed: List[Tuple[Batch, "torch.cuda.Event", "torch.cuda.Event"]] = []
+        self._token = torch.zeros(1, device=device)
         self.barrier()
+        self._cycles_per_second = self._calibrate()
+        self.bandwidth = self.measure_bandwidth() if dist.get_world_size() > 1 else math.inf
 
     def post(self, batch: Batch) -> None:
         if not batch.outgoing and not batch.incoming:
@@ -222,24 +235,55 @@ class NcclLink:
         self._timed.clear()
 
     def barrier(self) -> None:
-        token = torch.zeros(1, device=self._device)
-        dist.all_reduce(token)
+        dist.all_reduce(self._token)
         torch.cuda.synchronize(self._device)
 
+    def hold_back(self, operations: int) -> Callable[[], None]:
+        """A pause of the compute stream in which the host enqueues so many operations, then a barrier on the stream: what
+        is measured is the devices' time and not Python's."""
+        seconds = _HOLD_BACK_SECONDS + operations * _HOLD_BACK_PER_OPERATION
+
+        def hold() -> None:
+            torch.cuda._sleep(int(seconds * self._cycles_per_second))
+            dist.all_reduce(self._token)
+
+        return hold
+
+    def measure_bandwidth(self, count: int = 1 << 28, times: int = 3) -> float:
+        """Bytes per second of one direction while both are in use: every rank sends to the next one. Collective."""
+        rank, ranks = dist.get_rank(), dist.get_world_size()
+        sent = torch.zeros(count, dtype=torch.uint8, device=self._device)
+        received = torch.empty_like(sent)
+        best = 0.0
+        for _ in range(times + 1):
+            self.barrier()
+            begun, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begun.record()
+            operations = [dist.P2POp(dist.isend, sent, (rank + 1) % ranks), dist.P2POp(dist.irecv, received, (rank - 1) % ranks)]
+            for work in dist.batch_isend_irecv(operations):
+                work.wait()
+            ended.record()
+            ended.synchronize()
+            best = max(best, count / (begun.elapsed_time(ended) / 1000))
+        return best
+
     def _delay(self, batch: Batch) -> None:
-        if self._slow is None or not batch.outgoing:
+        if self.slow is None or not batch.outgoing:
             return
         per_peer: dict = {}
         for outgoing in batch.outgoing:
             count = outgoing.tensor.numel() * outgoing.tensor.element_size()
             per_peer[outgoing.destination] = per_peer.get(outgoing.destination, 0) + count
-        seconds = max(self._slow.seconds(count) for count in per_peer.values())
-        torch.cuda._sleep(int(seconds * self._cycles_per_second))
+        seconds = max(self.slow.seconds(count) - count / self.bandwidth for count in per_peer.values())
+        if seconds > 0:
+            torch.cuda._sleep(int(seconds * self._cycles_per_second))
 
     def _calibrate(self) -> float:
-        cycles = 50_000_000
+        """Clock cycles per second; the pause before it brings the clock to its full speed."""
+        cycles = 100_000_000
         begun, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        torch.cuda._sleep(cycles)
+        for _ in range(3):
+            torch.cuda._sleep(cycles)
         begun.record()
         torch.cuda._sleep(cycles)
         ended.record()

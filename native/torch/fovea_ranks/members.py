@@ -65,14 +65,25 @@ def connect(place: Place, seconds: float, may_host: bool) -> dist.TCPStore:
     """The store through which ranks find each other. Under torchrun it lives in the launcher and survives any rank;
     otherwise rank 0 hosts it, with the first connection that `may_host`."""
     hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    try:
+
+    def open_store(host: bool) -> dist.TCPStore:
         return dist.TCPStore(
             place.address,
             place.port,
-            is_master=may_host and place.rank == 0 and not hosted,
+            is_master=host,
             timeout=datetime.timedelta(seconds=seconds),
             wait_for_workers=False,
         )
+
+    try:
+        if may_host and place.rank == 0 and not hosted:
+            try:
+                return open_store(True)
+            except RuntimeError as error:
+                # A launcher that listens there itself is as good, whether it said so or not.
+                if "in use" not in str(error):
+                    raise
+        return open_store(False)
     except (RuntimeError, ValueError) as error:
         raise RunError(
             "rank-missing",
@@ -170,6 +181,8 @@ def sharing_note(members: List[Member]) -> Optional[str]:
 
 def open_group(store: dist.TCPStore, place: Place, backend: str) -> None:
     """Failures are found by the heartbeat, within seconds; the group's own timeout is only the last resort."""
+    # NCCL's kernels then start beside an attention kernel that fills the device, not after it.
+    os.environ.setdefault("TORCH_NCCL_HIGH_PRIORITY", "1")
     dist.init_process_group(
         backend,
         store=dist.PrefixStore("group", store),

@@ -22,14 +22,19 @@ class Recorder:
         self._waits_for = device if device.type == "cuda" and not on_stream else None
         self._pending: List[Tuple[Dict[str, Any], Stamp, Stamp]] = []
         self._anchor: Optional[Tuple["torch.cuda.Event", int]] = None
+        self._launched: Optional[Stamp] = None
 
-    def begin(self) -> None:
+    def begin(self, hold_back: Optional[Callable[[], None]] = None) -> None:
+        """`hold_back` keeps the stream busy while the program is enqueued behind it; time then starts where it ends."""
         if self._on_stream:
             anchor = torch.cuda.Event(enable_timing=True)
             anchor.record()
             anchor.synchronize()
             self._anchor = (anchor, now())
         self._say({"e": "begin", "rank": self.rank, "at": now()})
+        if self._on_stream and hold_back is not None:
+            hold_back()
+            self._launched = self.stamp()
 
     def end(self, at: Stamp) -> None:
         self._say({"e": "end", "rank": self.rank, "at": self.nanoseconds(at)})
@@ -103,6 +108,8 @@ class Recorder:
 
     def resolve(self) -> None:
         """Reads the events of the GPU. The device must be done with them."""
+        if self._launched is not None:
+            self._say({"e": "launched", "rank": self.rank, "at": self.nanoseconds(self._launched)})
         for event, started, ended in self._pending:
             self._say({**event, "started": self.nanoseconds(started), "ended": self.nanoseconds(ended)})
         self._pending.clear()

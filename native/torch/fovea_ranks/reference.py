@@ -100,6 +100,66 @@ def reference_gradients(inputs: Inputs) -> Dict[str, List[torch.Tensor]]:
     return gradients
 
 
+def sampled_gradients(
+    inputs: Inputs, owner: int, rows: torch.Tensor, keys: torch.Tensor, finals: Dict[int, Tuple[torch.Tensor, torch.Tensor]]
+) -> Dict[str, torch.Tensor]:
+    """dQ at these rows of the owner's block, dK and dV at these rows of its shard, float64, over everything.
+
+    finals: output and log-sum-exp of all rows of every block, float64, over all keys (reference_rows).
+    """
+    schedule = inputs.schedule
+    group = schedule.query_heads // schedule.key_value_heads
+    scale = schedule.head_size**-0.5
+    rows, keys = rows.to(inputs.device), keys.to(inputs.device)
+    deltas = {
+        block: (output * inputs.block("dO", block, torch.float64)).sum(-1) for block, (output, _) in finals.items()
+    }
+
+    def repeated(kind: str, shard: int, which: "slice | torch.Tensor") -> torch.Tensor:
+        return inputs.block(kind, shard)[:, :, which].double().repeat_interleave(group, 1)
+
+    def hidden(block: int, at: "slice | torch.Tensor", position: torch.Tensor) -> Optional[torch.Tensor]:
+        intervals = inputs.intervals(block)
+        if intervals is None:
+            return None
+        return (position < intervals[at, :1]) | (position >= intervals[at, 1:])
+
+    def probabilities(scores: torch.Tensor, log_sum_exp: torch.Tensor, mask: Optional[torch.Tensor]) -> torch.Tensor:
+        found = torch.exp(scores - log_sum_exp[..., None]).nan_to_num(0.0, 0.0, 0.0)
+        return found if mask is None else found.masked_fill(mask, 0.0)
+
+    query = inputs.block("Q", owner, torch.float64)[:, :, rows]
+    outward = inputs.block("dO", owner, torch.float64)[:, :, rows]
+    query_gradient = torch.zeros_like(query)
+    step = max(1, _SCORES // 4 // max(1, query.shape[1] * max(query.shape[2], query.shape[3])))
+    for shard in range(schedule.ranks):
+        for start in range(0, schedule.key_rows[shard], step):
+            part = slice(start, min(start + step, schedule.key_rows[shard]))
+            key, value = repeated("K", shard, part), repeated("V", shard, part)
+            position = torch.arange(part.start, part.stop, device=query.device) + inputs.first_key(shard)
+            probability = probabilities(
+                query @ key.transpose(-1, -2) * scale, finals[owner][1][:, :, rows], hidden(owner, rows, position)
+            )
+            score_gradient = probability * (outward @ value.transpose(-1, -2) - deltas[owner][:, :, rows, None])
+            query_gradient += score_gradient @ key * scale
+    own_key, own_value = repeated("K", owner, keys), repeated("V", owner, keys)
+    key_gradient, value_gradient = torch.zeros_like(own_key), torch.zeros_like(own_value)
+    position = keys + inputs.first_key(owner)
+    for block in range(schedule.ranks):
+        query, outward = (inputs.block(kind, block, torch.float64) for kind in ("Q", "dO"))
+        probability = probabilities(
+            query @ own_key.transpose(-1, -2) * scale, finals[block][1], hidden(block, slice(None), position)
+        )
+        score_gradient = probability * (outward @ own_value.transpose(-1, -2) - deltas[block][..., None])
+        value_gradient += probability.transpose(-1, -2) @ outward
+        key_gradient += score_gradient.transpose(-1, -2) @ query * scale
+
+    def summed(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.unflatten(1, (schedule.key_value_heads, group)).sum(2)
+
+    return {"dQ": query_gradient, "dK": summed(key_gradient), "dV": summed(value_gradient)}
+
+
 def compare(
     found: torch.Tensor,
     expected: torch.Tensor,

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import math
 import os
+import signal
 import time
+import traceback
 from dataclasses import asdict
 from typing import Any, Dict, List, NoReturn, Optional
 
 import torch
 
 from .activations import compare_modes
+from .cases import Case, TimeLimit, case_of_options, load_cases
 from .clock import ClockOffset, measure_offsets
 from .description import Outcome, Setting, describe, median_repeat
 from .executor import Executor, combined_uses
 from .fused import BlockAttention, choose_block_attention
 from .inputs import Inputs
-from .job import Job, load_job
+from .job import Job
 from .ledger import RunLedger, tables
-from .link import GlooLink, NcclLink, SlowLink, link_error
+from .link import GlooLink, NcclLink, link_error
 from .members import (
     Member,
     Place,
@@ -38,7 +42,8 @@ from .progress import RunError, say
 from .rank_state import RankState
 from .recorder import Recorder
 from .trace import write_trace
-from .verification import Verification
+from .selftest import machine, self_test
+from .verification import References, Verification
 from .watch import Events, Watch
 
 # The untimed pass on which results are compared.
@@ -46,10 +51,10 @@ CHECK_REPEAT = -1000
 
 
 class RankRun:
-    """All jobs of one start, on one rank. `outs[i]` is where the trace of `jobs[i]` goes."""
+    """All cases of one start, on one rank."""
 
-    def __init__(self, options: argparse.Namespace, jobs: List[Job], outs: List[str]) -> None:
-        self.options, self.jobs, self.outs = options, jobs, outs
+    def __init__(self, options: argparse.Namespace, cases: List[Case]) -> None:
+        self.options, self.cases = options, cases
         self._current = 0
         self._setting: Optional[Setting] = None
         self.results: List[Dict[str, Any]] = []
@@ -57,7 +62,7 @@ class RankRun:
     def go(self) -> NoReturn:
         options = self.options
         place = place_of_this_process()
-        for job in self.jobs:
+        for job in (case.job for case in self.cases):
             ranks = job.schedules[0].ranks
             if ranks != place.ranks:
                 raise RunError(
@@ -69,7 +74,7 @@ class RankRun:
         store = connect(place, options.join_timeout, may_host=True)
         try:
             device = choose_device(options.device, place)
-            members = join(store, place, device, "+".join(job.digest for job in self.jobs), options.join_timeout)
+            members = join(store, place, device, "+".join(case.job.digest for case in self.cases), options.join_timeout)
         except RunError as error:
             _tell_others(store, error)
             if place.rank == 0:
@@ -85,12 +90,17 @@ class RankRun:
         except MemoryError:
             watch.fail(_out_of_memory(place, device, ""))
         except RuntimeError as error:
-            text = str(error)
+            text = str(error).strip() or type(error).__name__
+            if options.traceback:
+                traceback.print_exc()
             if "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text:
                 watch.fail(_out_of_memory(place, device, text))
             if any(word in text for word in ("peer", "onnection", "NCCL", "Broken pipe")):
                 watch.fail(link_error(error))
             watch.fail(RunError("internal", f"Rank {place.rank} failed: {text.splitlines()[0][:200]}", "", place.rank))
+        except Exception as error:  # whatever it was, the other ranks must not wait for this one
+            traceback.print_exc()
+            watch.fail(RunError("internal", f"Rank {place.rank} failed: {type(error).__name__}: {error}"[:300], "", place.rank))
         code = RunError.exit_codes["check-failed"] if any(not result["ok"] for result in self.results) else 0
         # Threads of the process group may still wait for messages; taking it apart races with them.
         os._exit(code)
@@ -104,55 +114,92 @@ class RankRun:
         watch.start({member.rank: member.process for member in members if member.host == own_host})
         open_group(store, place, backend)
         offsets = measure_offsets(members, place.rank)
-        slow = SlowLink(options.latency, options.throttle * 1e9) if options.throttle else None
-        link = (NcclLink if backend == "nccl" else GlooLink)(device, slow, watch.fail)
+        link = (NcclLink if backend == "nccl" else GlooLink)(device, watch.fail)
         if place.rank == 0:
-            _greet(members, backend, slow)
-        if options.activations:
-            self._measure_activations(place, device, link, watch, store)
-        for number, job in enumerate([] if options.activations else self.jobs):
+            _greet(members, backend)
+            if options.cases:
+                say("machine", **machine(device, backend, link))
+        if options.cases:
+            tested = self_test(device, link)
+            if place.rank == 0:
+                say("selftest", **tested)
+        for number, case in enumerate(self.cases):
+            if options.cases and not self._goes_on(number, case, place, device, store):
+                continue
             self._current = number
-            attention = _kernel(job, device)
-            self._setting = _setting(options, job, members, backend, attention, slow, offsets)
+            link.slow = case.slow
+            if place.rank == 0 and case.slow:
+                say("note", text=f"Links are emulated at {case.slow.bandwidth / 1e9:g} GB/s: times of transfers are simulated.")
+            if case.activations:
+                self._measure_activations(case, place, device, link, store)
+                continue
+            attention = _kernel(case.job, device)
+            self._setting = _setting(options, case, members, backend, attention, offsets)
             if place.rank == 0:
                 for reason in attention.passed_over:
                     say("note", text=f"Not used: {reason}")
-            self._run_job(job, place, device, link, attention, watch)
+            self._run_job(case, place, device, link, attention, watch)
             events = watch.hand_over(number)
             if events is not None:
                 self.results.append(self._write(events, None))
         watch.finish()
 
-    def _measure_activations(self, place: Place, device: torch.device, link: Any, watch: Watch, store: Any) -> None:
+    def _goes_on(self, number: int, case: Case, place: Place, device: torch.device, store: Any) -> bool:
+        """Rank 0 decides for all whether there is time left for this case."""
+        if place.rank == 0:
+            guess = case.guessed_seconds(device.type)
+            runs = TimeLimit(self.options.ends).leaves(guess)
+            say("case", number=number, name=case.name, state="begin" if runs else "omitted", guessedSeconds=guess)
+            store.set(f"case/{number}", "run" if runs else "omit")
+        return store.get(f"case/{number}") == b"run"
+
+    def _measure_activations(self, case: Case, place: Place, device: torch.device, link: Any, store: Any) -> None:
         """Ranks hand their results to rank 0 through the store."""
-        options, job = self.options, self.jobs[0]
+        options, job, wanted = self.options, case.job, case.activations
+        assert wanted is not None
         pairs = [group for group in job.groups() if len(group) == 2]
         if not pairs:
             raise RunError("schedule", "--activations needs a forward schedule and its backward schedule.")
         forward, backward = (job.schedules[index] for index in pairs[0])
-        width = options.text_width or forward.query_heads * forward.head_size
         inputs = Inputs(forward, device, options.seed, 1.0, job.visible)
         attention = _kernel(job, device)
         found = compare_modes(
-            inputs, (forward, backward), place.rank, link, attention, options.activations, width, options.visual_width or width
+            inputs,
+            (forward, backward),
+            place.rank,
+            link,
+            attention,
+            wanted.layers,
+            wanted.text_width,
+            wanted.visual_width,
         )
-        store.set(f"activations/{place.rank}", json.dumps(found))
+        store.set(f"activations/{self._current}/{place.rank}", json.dumps(found))
         if place.rank == 0:
-            ranks = [json.loads(store.get(f"activations/{rank}")) for rank in range(place.ranks)]
-            result = {"algorithm": forward.algorithm, "textWidth": width, "device": describe_device(device), "ranks": ranks}
-            with open(self.outs[0], "w", encoding="utf-8") as file:
+            ranks = [json.loads(store.get(f"activations/{self._current}/{rank}")) for rank in range(place.ranks)]
+            result = {
+                "algorithm": forward.algorithm,
+                "workload": job.workload["name"],
+                "textWidth": wanted.text_width,
+                "visualWidth": wanted.visual_width,
+                "device": describe_device(device),
+                "kernel": attention.label,
+                "ranks": ranks,
+            }
+            os.makedirs(os.path.dirname(os.path.abspath(case.out)), exist_ok=True)
+            with open(case.out, "w", encoding="utf-8") as file:
                 json.dump(result, file, indent=2)
-            say("activations", path=os.path.abspath(self.outs[0]), **result)
+            say("activations", path=os.path.abspath(case.out), **result)
 
     def _run_job(
-        self, job: Job, place: Place, device: torch.device, link: Any, attention: BlockAttention, watch: Watch
+        self, case: Case, place: Place, device: torch.device, link: Any, attention: BlockAttention, watch: Watch
     ) -> None:
-        options, number = self.options, self._current
+        options, number, job = self.options, self._current, case.job
+        references: References = {}
 
         def record(event: dict) -> None:
             watch.record({"job": number, **event})
 
-        passes = ([CHECK_REPEAT] if options.check else []) + list(range(-options.warmup, options.repeat))
+        passes = ([CHECK_REPEAT] if case.check != "none" else []) + list(range(-case.warmup, case.repeat))
         total = len(passes) * sum(len(schedule.operations(place.rank)) for schedule in job.schedules)
         meter = _Meter(place.rank, total, job.name)
         for group in job.groups():
@@ -168,7 +215,8 @@ class RankRun:
                     state.put_own(kind, tensor)
                 if schedules[0].repeated:
                     state.repeat_own_keys()
-                verify = Verification(inputs, place.rank, record) if repeat == CHECK_REPEAT else None
+                checked = repeat == CHECK_REPEAT
+                verify = Verification(inputs, place.rank, record, references, case.check == "full") if checked else None
                 executor = Executor(state, inputs, link, attention, verify.after_merge if verify else None)
                 for index, schedule, start in zip(group, schedules, starts):
                     meter.what = schedule.label()
@@ -178,7 +226,7 @@ class RankRun:
                         torch.cuda.reset_peak_memory_stats(device)
                     recorder = Recorder(record, index, repeat, place.rank, device, not link.synchronous)
                     link.barrier()
-                    recorder.begin()
+                    recorder.begin(None if checked else link.hold_back(len(schedule.operations(place.rank))))
                     executor.run(schedule, recorder, uses, start, meter.step)
                     if device.type == "cuda":
                         peak = torch.cuda.max_memory_allocated(device)
@@ -196,7 +244,7 @@ class RankRun:
         return self._write(events, error)["trace"]
 
     def _write(self, events: Events, failure: Optional[RunError]) -> Dict[str, Any]:
-        setting, path = self._setting, self.outs[self._current]
+        setting, path = self._setting, self.cases[self._current].out
         assert setting is not None
         flat = [event for rank in sorted(events) for event in events[rank] if event["job"] == self._current]
         outcomes = _outcomes(setting, flat, failure is not None)
@@ -256,16 +304,15 @@ def _outcomes(setting: Setting, events: List[dict], failed: bool) -> List[Outcom
 
 def _setting(
     options: argparse.Namespace,
-    job: Job,
+    case: Case,
     members: List[Member],
     backend: str,
     attention: BlockAttention,
-    slow: Optional[SlowLink],
     offsets: List[ClockOffset],
 ) -> Setting:
     sharing = sharing_note(members)
     notes = [sharing] if sharing else []
-    return Setting(job, members, backend, attention.name, slow, offsets, options.warmup, options.seed, notes)
+    return Setting(case.job, members, backend, attention.label, case.slow, offsets, case.warmup, options.seed, notes)
 
 
 def _kernel(job: Job, device: torch.device) -> BlockAttention:
@@ -274,7 +321,7 @@ def _kernel(job: Job, device: torch.device) -> BlockAttention:
     return choose_block_attention(device, schedule.element, schedule.head_size, group, job.visible is not None)
 
 
-def _greet(members: List[Member], backend: str, slow: Optional[SlowLink]) -> None:
+def _greet(members: List[Member], backend: str) -> None:
     hosts = len({member.host for member in members})
     devices = sorted({member.device_name for member in members})
     say("note", text=f"{len(members)} ranks on {hosts} host{'s' if hosts > 1 else ''}, {backend}: {'; '.join(devices)}")
@@ -282,8 +329,6 @@ def _greet(members: List[Member], backend: str, slow: Optional[SlowLink]) -> Non
     sharing = sharing_note(members)
     if sharing:
         say("note", text=sharing)
-    if slow:
-        say("note", text=f"Links are emulated at {slow.bandwidth / 1e9:g} GB/s: times of transfers are simulated.")
 
 
 def _summary(description: Dict[str, Any], path: str) -> Dict[str, Any]:
@@ -293,7 +338,12 @@ def _summary(description: Dict[str, Any], path: str) -> Dict[str, Any]:
             "pass": run["pass"],
             "repeatKeyValueHeads": run["wire"]["repeatKeyValueHeads"],
             "seconds": run["times"]["total"] if "times" in run else None,
+            "repeatSeconds": run["repeats"]["totals"],
             "exposedSeconds": max(run["times"]["exposed"]) if "times" in run else None,
+            "computeSeconds": max(run["times"]["compute"]) if "times" in run else None,
+            "communicationSeconds": max(run["times"]["communication"]) if "times" in run else None,
+            "stallSeconds": max(run["times"]["stall"]) if "times" in run else None,
+            "peakBytesPerRank": run["memory"]["peakPerRank"],
             "bytesSentPerRank": run["bytes"]["sentPerRank"],
             "agreement": run.get("agreement"),
             "failedChecks": [check for check in run["checks"] if not check["passed"]],
@@ -325,14 +375,9 @@ def _out_of_memory(place: Place, device: torch.device, text: str) -> RunError:
 
 def main(options: argparse.Namespace) -> NoReturn:
     end_with_parent()
+    if options.traceback and hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
     if math.isnan(options.query_scale) or options.repeat < 1:
         raise RunError("usage", "--repeat must be at least 1.")
-    if options.bench:
-        paths = sorted(entry.path for entry in os.scandir(options.bench) if entry.name.endswith(".json"))
-        if not paths:
-            raise RunError("schedule", f"There are no *.json schedules in {options.bench}.", "Write some with: fovea traffic")
-        jobs = [load_job([path]) for path in paths]
-        outs = [os.path.join(options.out, f"{job.name}.fovea") for job in jobs]
-    else:
-        jobs, outs = [load_job(options.schedule)], [options.out]
-    RankRun(options, jobs, outs).go()
+    cases = load_cases(options.cases) if options.cases else [case_of_options(options)]
+    RankRun(options, cases).go()

@@ -10,28 +10,47 @@ import torch
 from .coverage import Coverage
 from .inputs import Inputs
 from .rank_state import Piece, RankState
-from .reference import Agreement, compare, reference_gradients, reference_rows, sampled_rows
+from .reference import (
+    Agreement,
+    compare,
+    reference_gradients,
+    reference_rows,
+    sampled_gradients,
+    sampled_rows,
+)
 from .schedule import Schedule
 
 # (row, key) pairs per block and head up to which every row is compared; gradients are compared up to the second figure.
 _EVERY_ROW, _EVERY_GRADIENT = 1 << 22, 1 << 24
+# Up to this many (row, key, head) the normalisers of all rows are affordable, and with them gradients at sampled rows.
+_SAMPLED_GRADIENT = {"cuda": 1 << 36, "cpu": 1 << 27}
+_SAMPLES = 16
 _TOLERANCE = {torch.float32: 2e-5, torch.float16: 5e-3, torch.bfloat16: 2e-2}
 _PREFIX_RANKS, _COVERAGE_RANKS = 16, 64
 _LEAST_COSINE = 0.999
 
 
+# Output and log-sum-exp of a block over some shards, at all rows or at the sampled ones.
+References = Dict[Tuple[int, Tuple[int, ...], bool], Tuple[torch.Tensor, torch.Tensor]]
+
+
 class Verification:
     """One rank's comparisons of one group of runs on the same state."""
 
-    def __init__(self, inputs: Inputs, rank: int, emit: Callable[[dict], None]) -> None:
+    def __init__(
+        self, inputs: Inputs, rank: int, emit: Callable[[dict], None], references: References, with_gradients: bool
+    ) -> None:
+        """`references` is shared by all runs of one workload, which have the same inputs."""
         self._inputs, self._rank, self._emit = inputs, rank, emit
-        self._references: Dict[Tuple[int, Tuple[int, ...]], Tuple[torch.Tensor, torch.Tensor]] = {}
+        self._references = references
         self._coverage: Optional[Coverage] = None
         self._merges = 0
         schedule = inputs.schedule
         pairs = max(schedule.query_rows) * sum(schedule.key_rows)
         self._rows = sampled_rows(max(schedule.query_rows), pairs, _EVERY_ROW)
-        self._gradients = sum(schedule.query_rows) * sum(schedule.key_rows) * schedule.query_heads <= _EVERY_GRADIENT
+        scores = sum(schedule.query_rows) * sum(schedule.key_rows) * schedule.query_heads
+        self._gradients = with_gradients and scores <= _EVERY_GRADIENT
+        self._sampled_gradients = with_gradients and scores <= _SAMPLED_GRADIENT.get(inputs.device.type, 0)
         self._tolerance = _TOLERANCE[schedule.element] * max(1.0, inputs.query_scale)
 
     def begin(self, run: int, schedule: Schedule) -> None:
@@ -60,12 +79,22 @@ class Verification:
             self._compare_output(-1, rank, piece, lse, everything)
 
     def final_gradients(self, state: RankState) -> None:
-        """dQ, dK and dV of this rank, where dense autograd over everything is affordable."""
+        """dQ, dK and dV of this rank: by dense autograd where that is affordable, else at sampled rows."""
         schedule, rank = self._inputs.schedule, self._rank
-        if not self._gradients:
-            return
-        expected = reference_gradients(self._inputs)
         group = schedule.query_heads // schedule.key_value_heads
+        samples: Dict[str, torch.Tensor] = {}
+        if self._gradients:
+            expected = {kind: found[rank] for kind, found in reference_gradients(self._inputs).items()}
+            how = "dense autograd, float64"
+        elif self._sampled_gradients:
+            everything = tuple(range(schedule.ranks))
+            finals = {block: self._reference(block, everything, True) for block in everything}
+            queries, keys = _spread(schedule.query_rows[rank]), _spread(schedule.key_rows[rank])
+            samples = {"dQ": queries, "dK": keys, "dV": keys}
+            expected = sampled_gradients(self._inputs, rank, queries, keys, finals)
+            how = f"gradients over everything, float64, {len(queries)} rows and {len(keys)} keys of each block"
+        else:
+            return
         for kind in ("dQ", "dK", "dV"):
             rows = (schedule.query_rows if kind == "dQ" else schedule.key_rows)[rank]
             parts = state.parts(kind, rank)
@@ -74,12 +103,14 @@ class Verification:
             found = parts[-1].tensor
             if kind != "dQ" and found.shape[1] != schedule.key_value_heads:
                 found = found.unflatten(1, (schedule.key_value_heads, group)).sum(2)
-            self._say(-1, rank, kind, compare(found, expected[kind][rank]), expected[kind][rank], "dense autograd, float64")
+            if samples:
+                found = found[:, :, samples[kind].to(found.device)]
+            self._say(-1, rank, kind, compare(found, expected[kind]), expected[kind], how)
 
     def _compare_output(
         self, round_number: int, owner: int, piece: Piece, lse: Optional[torch.Tensor], shards: List[int]
     ) -> None:
-        expected, expected_lse = self._reference(owner, tuple(shards))
+        expected, expected_lse = self._reference(owner, tuple(shards), False)
         heads = slice(piece.first_head, piece.first_head + piece.heads)
         found = piece.tensor
         rows = self._rows_of(owner)
@@ -91,10 +122,12 @@ class Verification:
         how = "every row" if rows is None else f"{len(rows)} rows of each block"
         self._say(round_number, owner, "O", result, expected[:, heads], f"one softmax over all keys, float64, {how}")
 
-    def _reference(self, owner: int, shards: Tuple[int, ...]) -> Tuple[torch.Tensor, torch.Tensor]:
-        if (owner, shards) not in self._references:
-            self._references[owner, shards] = reference_rows(self._inputs, owner, list(shards), self._rows_of(owner))
-        return self._references[owner, shards]
+    def _reference(self, owner: int, shards: Tuple[int, ...], every_row: bool) -> Tuple[torch.Tensor, torch.Tensor]:
+        known = (owner, shards, every_row)
+        if known not in self._references:
+            rows = None if every_row else self._rows_of(owner)
+            self._references[known] = reference_rows(self._inputs, owner, list(shards), rows)
+        return self._references[known]
 
     def _rows_of(self, owner: int) -> Optional[torch.Tensor]:
         if self._rows is None:
@@ -132,3 +165,8 @@ class Verification:
                 "passed": bool(passed),
             }
         )
+
+
+def _spread(rows: int) -> torch.Tensor:
+    """Evenly spread row numbers."""
+    return torch.linspace(0, rows - 1, min(rows, _SAMPLES)).round().long().unique() if rows else torch.zeros(0).long()
