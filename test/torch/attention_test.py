@@ -19,6 +19,9 @@ from fovea_ranks.attention import (
     output_dot_gradient,
 )
 from fovea_ranks.cross_attention import Projections, cross_attention, project
+from fovea_ranks.inputs import Inputs
+from fovea_ranks.reference import reference_gradients, reference_rows, sampled_gradients
+from fovea_ranks.schedule import parse_schedule
 
 HEADS, KEY_HEADS, ROWS, KEYS, DIM = 6, 2, 13, 29, 8
 
@@ -154,6 +157,66 @@ def test_the_probe_refuses_kernels_that_are_wrong():
     assert probe(blind, True) is not None
     chosen = fused.choose_block_attention(cpu, torch.float32, 64, 4, True)
     assert probe(chosen.run, True) is None
+
+
+def test_flash_gradients_fold_heads_and_hand_on_what_the_operator_takes():
+    """On an operator of the signature of torch 2, made of exact attention: shapes, order of arguments, and the probe."""
+    cpu = torch.device("cpu")
+    aten = torch.ops.aten
+    names = ("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_backward")
+
+    def forward(query, key, value, dropout_p=0.0, is_causal=False, return_debug_mask=False, *, scale=None):
+        assert query.shape[1] == key.shape[1] and dropout_p == 0 and not is_causal
+        part = chunked_attention(query, key, value, scale=scale)
+        seed = torch.zeros(2, dtype=torch.int64)
+        return part.output, part.log_sum_exp, None, None, query.shape[2], key.shape[2], seed, seed, None
+
+    def backward(
+        grad_out, query, key, value, out, logsumexp, cum_seq_q, cum_seq_k, max_q, max_k,
+        dropout_p, is_causal, philox_seed, philox_offset, *, scale=None,
+    ):
+        assert cum_seq_q is None and cum_seq_k is None and (max_q, max_k) == (query.shape[2], key.shape[2])
+        assert logsumexp.shape == query.shape[:3] and logsumexp.is_contiguous() and logsumexp.dtype == torch.float32
+        assert grad_out.dtype == out.dtype == query.dtype and philox_seed.numel() == philox_offset.numel() == 2
+        delta = output_dot_gradient(out, grad_out)
+        found = chunked_attention_gradients(query, key, value, logsumexp, grad_out, delta, scale=scale)
+        return tuple(each.to(query.dtype) for each in found)
+
+    known = {name: getattr(aten, name) for name in names if hasattr(aten, name)}
+    try:
+        setattr(aten, names[0], forward)
+        setattr(aten, names[1], backward)
+        for dtype in (torch.float16, torch.bfloat16):
+            problem = fused._gradients_agree(fused._flash_gradients, cpu, dtype, 64, 4)
+            assert problem is None, problem
+    finally:
+        fused._FLASH_EXTRAS.clear()
+        for name in names:
+            delattr(aten, name)
+        for name, operator in known.items():
+            setattr(aten, name, operator)
+
+
+def test_gradients_at_sampled_rows_are_those_of_dense_autograd():
+    """The reference for large sizes against the one for small sizes, which shares no code with it."""
+    raw = {
+        "format": "fovea-schedule", "version": 1, "algorithm": "lv-xattn", "pass": "forward", "ranks": 2, "rounds": 2,
+        "shape": {"queryHeads": HEADS, "keyValueHeads": KEY_HEADS, "headSize": DIM},
+        "sharding": {"queryRows": [6, 7], "keyRows": [12, 17]},
+        "wire": {"element": "F32", "repeatKeyValueHeads": False},
+        "programs": [{"rank": 0, "operations": []}, {"rank": 1, "operations": []}],
+    }
+    schedule = parse_schedule(raw, "test")
+    for visible in (None, staircase().tolist()):
+        inputs = Inputs(schedule, torch.device("cpu"), 5, 2.0, visible)
+        expected = reference_gradients(inputs)
+        finals = {block: reference_rows(inputs, block, [0, 1], None) for block in (0, 1)}
+        for owner in (0, 1):
+            rows, keys = torch.tensor([0, 3, 5]), torch.tensor([1, 8, 11])
+            found = sampled_gradients(inputs, owner, rows, keys, finals)
+            close(found["dQ"], expected["dQ"][owner][:, :, rows], 1e-12, "dQ")
+            close(found["dK"], expected["dK"][owner][:, :, keys], 1e-12, "dK")
+            close(found["dV"], expected["dV"][owner][:, :, keys], 1e-12, "dV")
 
 
 class Alone:

@@ -4,7 +4,7 @@
  * float64, and byte for byte with the closed formulas.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { expectedBytes, sumByRank } from '../../trace/traffic/formulas.ts';
@@ -126,21 +126,17 @@ await describe('torch ranks', async () => {
         { algorithm: 'ring', wire: { element } },
       ]);
     }
-    const words = [
-      '-m',
-      'fovea_ranks',
-      '--ranks',
-      '3',
-      '--bench',
-      folder,
-      '--out',
-      out,
-      '--repeat',
-      '3',
-      '--warmup',
-      '1',
-    ];
-    const { code, lines, stderr } = await start(words).finished;
+    const cases = ['visits', ...Object.keys(tolerances)].map(name => ({
+      name,
+      job: path.join(folder, `${name}.json`),
+      out: path.join(out, `${name}.fovea`),
+      repeat: 3,
+      warmup: 1,
+      check: 'full',
+    }));
+    const list = space.file('cases.json');
+    writeFileSync(list, JSON.stringify(cases));
+    const { code, lines, stderr } = await start(['-m', 'fovea_ranks', '--ranks', '3', '--cases', list]).finished;
     assert.equal(code, 0, stderr);
     assert.equal(lines.filter(({ type }) => type === 'result').length, 3);
 
