@@ -73,7 +73,16 @@ function smokeJob(kind: 'plain' | 'masked' | 'large', ranks: number): RanksJob {
   const element = kind === 'masked' ? 'F16' : 'BF16';
   const mask = kind === 'masked' ? ('staircase' as const) : ('none' as const);
   return {
-    workload: { name: `smoke test, ${kind}`, source: 'sizes', shape, sharding, element, layers: 1, mask },
+    workload: {
+      name: `smoke test, ${kind}`,
+      source: 'sizes',
+      description: 'seeded normal noise',
+      shape,
+      sharding,
+      element,
+      layers: 1,
+      mask,
+    },
     schedules: jobSchedules({ shape, sharding }, variants(shape, ranks, element, kind !== 'large')),
     ...(kind === 'masked' && { visible: movingWindow(rows * ranks, keys * ranks + 1) }),
   };
