@@ -24,7 +24,10 @@ export interface MethodRequest {
 }
 
 export interface AnalyzeRequest {
+  /** An image, an animation, or a folder of frames. */
   readonly imagePath: string;
+  /** Further images whose frames come after its own; only methods that read several take them. */
+  readonly furtherImages?: readonly string[];
   readonly question: string;
   readonly modelFolder: string;
   /** Where the vision tower of a checkpoint that only names it is, if Fovea does not find it by itself. */
@@ -51,7 +54,8 @@ export interface AnalyzeResult {
   readonly ms: StageTimings;
 }
 
-export type Stage = 'queued' | 'image' | 'load' | 'vision' | 'tiles' | 'solve' | 'prefill' | 'decode' | 'write';
+export type Stage =
+  'queued' | 'image' | 'load' | 'vision' | 'tiles' | 'frames' | 'solve' | 'prefill' | 'decode' | 'write';
 
 export interface StageProgress {
   readonly stage: Stage;

@@ -3,6 +3,7 @@
  * compared at equal resolution. The paper (section 3.3) compares complexities: O((M + N) · N · D) for hierarchical attention, where
  * the M selected tokens are keys only, against O((M + N)² · D) where they are part of the sequence.
  */
+import { crossAttentionImages, crossAttentionMacs } from './cross-attention-costs.ts';
 import type { HighResolution } from './high-resolution.ts';
 import type { RunMetadata } from './schema.ts';
 import { decodeMacs, keyValueBytes, type LayerSize, type MacFormula, prefillMacs, visionMacs } from './costs.ts';
@@ -90,15 +91,40 @@ export function tileMacs(
 
 const floatBytes = 4;
 
+/** The vision tower's work beside the prompt's image: tiles or frames of whatever the run read; undefined as for `tileMacs`. */
+export function furtherVisionMacs(
+  run: Pick<RunMetadata, 'model' | 'visual' | 'highResolution' | 'crossAttention'>,
+): number | undefined {
+  const patches = run.visual.grid.rows * run.visual.grid.columns;
+  const images = crossAttentionImages(run);
+  if (run.highResolution) return tileMacs(run.highResolution, run.model, patches);
+  return images > 0 ? tileMacs({ tiles: { rows: 1, columns: images, side: 1 } }, run.model, patches) : 0;
+}
+
 /**
- * MACs that a run spent on reading high-resolution tokens, beyond what its layers compute anyway: projecting their keys and
- * values, once where they were kept, and attending to them. From the mean number read; 0 for a run that read none.
+ * MACs that a run spent on reading high-resolution tokens or frames, beyond what its layers compute anyway: projecting their keys
+ * and values, once where they were kept, and attending to them. From the mean number read; 0 for a run that read none.
  */
 export function readingMacs({
-  model: { decoder },
+  model,
+  promptTokens,
+  crossAttention,
   highResolution,
   reduction,
-}: Pick<RunMetadata, 'model' | 'highResolution' | 'reduction'>): { readonly prefill: number; readonly decode: number } {
+}: Pick<RunMetadata, 'model' | 'promptTokens' | 'crossAttention' | 'highResolution' | 'reduction'>): {
+  readonly prefill: number;
+  readonly decode: number;
+} {
+  const { decoder } = model;
+  if (crossAttention) {
+    const { project, prefill, decode } = crossAttentionMacs({
+      model,
+      promptTokens,
+      crossAttention,
+      ...(reduction && { reduction }),
+    });
+    return { prefill: project + prefill, decode };
+  }
   if (!highResolution || !reduction) return { prefill: 0, decode: 0 };
   const { attending, cacheBytes, grid, meanSelected, rows } = highResolution;
   const tokens = grid.rows * grid.columns;

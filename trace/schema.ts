@@ -3,6 +3,8 @@
  * A trace is a safetensors file; `RunMetadata` is JSON under the key `fovea` of its `__metadata__`.
  */
 
+import { crossMaps, crossRows, crossTokens, type CrossAttention } from './cross-attention.ts';
+import { crossAttentionTensorSpecs } from './cross-attention-tensors.ts';
 import { fateTensorSpecs } from './fate-tensors.ts';
 import { firstScore, type TokenReduction } from './fates.ts';
 import { type HighResolution, highResolutionGroups, stepCount } from './high-resolution.ts';
@@ -171,6 +173,8 @@ export interface RunMetadata {
   readonly reduction?: TokenReduction;
   /** High-resolution tokens that the decoder fetched; absent where the run had none. */
   readonly highResolution?: HighResolution;
+  /** A long visual input that text rows read through cross-attention; absent where the run had none. */
+  readonly crossAttention?: CrossAttention;
   readonly image: ImageDescription;
   readonly prompt: { readonly question: string; readonly text: string; readonly templateSource: string };
   readonly generation: {
@@ -297,6 +301,7 @@ export const tensorSpecs = {
   },
   ...fateTensorSpecs,
   ...highResolutionTensorSpecs,
+  ...crossAttentionTensorSpecs,
 } as const satisfies Record<string, TensorSpec>;
 
 export type TensorName = keyof typeof tensorSpecs;
@@ -351,6 +356,18 @@ export function axisLength(axis: Axis, metadata: RunMetadata): number | undefine
       return highResolutionGroups.length;
     case 'extremes':
       return 2;
+    case 'crossRows':
+      return crossRows(metadata);
+    case 'crossLayers':
+      return metadata.crossAttention?.layers.length ?? 0;
+    case 'crossHeads':
+      return metadata.crossAttention?.heads ?? 0;
+    case 'crossMaps':
+      return metadata.crossAttention ? crossMaps(metadata.crossAttention) : 0;
+    case 'crossTokens':
+      return metadata.crossAttention ? crossTokens(metadata.crossAttention) : 0;
+    case 'frames':
+      return metadata.crossAttention?.frames.length ?? 0;
     case 'bytes':
       return undefined;
   }

@@ -23,6 +23,12 @@ export type Axis =
   | 'highResolutionTokens'
   | 'highResolutionGroups'
   | 'extremes'
+  | 'crossRows'
+  | 'crossLayers'
+  | 'crossHeads'
+  | 'crossMaps'
+  | 'crossTokens'
+  | 'frames'
   | 'bytes';
 
 export interface TensorSpec {

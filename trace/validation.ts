@@ -1,3 +1,4 @@
+import { checkCrossAttention } from './cross-attention-validation.ts';
 import { TraceError } from './errors.ts';
 import { checkHighResolution } from './high-resolution-validation.ts';
 import { checkMethod, checkReduction } from './reduction-validation.ts';
@@ -43,6 +44,7 @@ export function validateMetadata(run: unknown): asserts run is RunMetadata {
   checkMethod(run as unknown as RunMetadata, fail);
   checkReduction(run as unknown as RunMetadata, fail);
   checkHighResolution(run as unknown as RunMetadata, fail);
+  checkCrossAttention(run as unknown as RunMetadata, fail);
 }
 
 const checkedFields: readonly (readonly [string, Check])[] = [

@@ -7,6 +7,7 @@ const shares: Readonly<Record<Stage, readonly [first: number, end: number]>> = {
   load: [0.03, 0.25],
   vision: [0.25, 0.35],
   tiles: [0.35, 0.45],
+  frames: [0.35, 0.45],
   solve: [0.45, 0.45],
   prefill: [0.45, 0.6],
   decode: [0.6, 0.95],

@@ -3,13 +3,19 @@ import type { RunMetadata } from '../../trace/schema.ts';
 import type { RunAgain } from '../../webview/messages.ts';
 import type { RunOrder } from './run.ts';
 
+const crossAttentionMethod = 'llava-xattn';
+
 /** Everything as the run was but for the method. */
 export function orderOf(
-  { model, generation }: Pick<RunMetadata, 'model' | 'generation'>,
+  { model, generation, image, crossAttention }: Pick<RunMetadata, 'model' | 'generation' | 'image' | 'crossAttention'>,
   { method, variant, budget, parameters }: RunAgain,
   bundledModel: string,
 ): RunOrder {
+  const { sources = [] } = crossAttention ?? {};
+  const otherSources = sources.length > 1 || (sources.length === 1 && sources[0] !== image.path);
   return {
+    // Other methods read one image: the first frame.
+    ...(otherSources && method === crossAttentionMethod && { sources }),
     ...(model.bundled
       ? { modelFolder: bundledModel }
       : path.isAbsolute(model.folder)

@@ -18,6 +18,8 @@ export interface RunServices {
 export interface RunOrder {
   /** All visual tokens run without one. */
   readonly method?: MethodRequest;
+  /** All that is read, where that is not the one image: files and folders of frames, absolute. */
+  readonly sources?: readonly string[];
   readonly modelFolder?: string;
   readonly maxNewTokens?: number;
   readonly sampling?: Sampling;
@@ -48,9 +50,11 @@ export async function runAnalysis(
           control.abort();
         });
         let shown = 0;
+        const [imagePath = image.fsPath, ...furtherImages] = order.sources ?? [];
         try {
           const request = {
-            imagePath: image.fsPath,
+            imagePath,
+            ...(furtherImages.length > 0 && { furtherImages }),
             question,
             modelFolder: order.modelFolder ?? settings.modelFolder ?? services.bundledModel.fsPath,
             ...settings.visionTower,

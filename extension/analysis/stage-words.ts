@@ -8,7 +8,7 @@ export function stageSentence({ stage, done, total, text }: StageProgress): stri
     case 'queued':
       return vscode.l10n.t('waiting for the run before this one');
     case 'image':
-      return vscode.l10n.t('reading the image');
+      return total > 1 ? vscode.l10n.t('reading image {0} of {1}', done, total) : vscode.l10n.t('reading the image');
     case 'load':
       return total > 0
         ? vscode.l10n.t('loading the model, part {0} of {1}', done, total)
@@ -17,6 +17,8 @@ export function stageSentence({ stage, done, total, text }: StageProgress): stri
       return vscode.l10n.t('vision layer {0} of {1}', done, total);
     case 'tiles':
       return vscode.l10n.t('high-resolution tile {0} of {1}', done, total);
+    case 'frames':
+      return vscode.l10n.t('frame {0} of {1}', done, total);
     case 'solve':
       return vscode.l10n.t('finding parameters for the budget, trial {0}', done + 1);
     case 'prefill':
@@ -44,6 +46,8 @@ export function stageWord({ stage, done, total }: StageProgress): string {
       return vscode.l10n.t('vision') + count;
     case 'tiles':
       return vscode.l10n.t('tiles') + count;
+    case 'frames':
+      return vscode.l10n.t('frames') + count;
     case 'solve':
       return vscode.l10n.t('budget');
     case 'prefill':

@@ -8,6 +8,7 @@ import type { Reduction, TokenReducer } from '../methods/token-reducer.ts';
 import type { VisualTokens } from '../methods/visual-tokens.ts';
 import type { Prompt } from '../prompt/build-prompt.ts';
 import type { StageProgress } from '../rpc.ts';
+import type { CrossAttentionRun } from './cross-attention-run.ts';
 import type { HighResolutionReader } from './high-resolution-reader.ts';
 import { letOthersRun } from './interruption.ts';
 import { KeyLayout } from './key-layout.ts';
@@ -26,6 +27,8 @@ export interface DecoderRunOptions {
   readonly reducer: TokenReducer;
   /** Lets layers fetch high-resolution tokens. */
   readonly fetching?: HighResolutionReader | undefined;
+  /** Lets text rows behind the image read a long visual input before some layers. */
+  readonly crossAttention?: CrossAttentionRun | undefined;
 }
 
 /** What is known of a layer while it runs. */
@@ -107,7 +110,9 @@ export class DecoderRun {
       const needs = reducer.decoderNeeds(layer);
       const rows = this.prefillRows(needs, layer, sequence.length);
       const fetch = await this.options.fetching?.fetch(layer, this.pictureOrSequence(sequence));
-      const result = await engine.runDecoderLayer(layer, hidden, {
+      const reading = sequence.length - after.length;
+      const entered = (await this.options.crossAttention?.read(layer, hidden, reading)) ?? hidden;
+      const result = await engine.runDecoderLayer(layer, entered, {
         positions: sequence,
         sequenceLength: lastOf(sequence) + 1,
         cache: this.cache,
@@ -138,6 +143,7 @@ export class DecoderRun {
     const logits = await engine.logits(hidden, hidden.shape[0]! - 1);
     writer?.finish();
     this.options.fetching?.finishStep();
+    this.options.crossAttention?.finishStep();
     await this.trim();
     return logits;
   }
@@ -145,7 +151,7 @@ export class DecoderRun {
   /** Feeds a token that was generated; the logits are those of the next one. */
   async step(id: number): Promise<Float32Array> {
     const { engine } = this;
-    const { reducer, signal, recorder, fetching } = this.options;
+    const { reducer, signal, recorder, fetching, crossAttention } = this.options;
     const steps = this.steps + 1;
     const continued = this.accounts[0]!.lastKeyPosition + steps;
     let hidden = await engine.embedTokens([id]);
@@ -159,7 +165,8 @@ export class DecoderRun {
       const inPicture = this.input.prompt.ids.length - 1 + steps;
       const fetch = await fetching?.fetch(layer, Int32Array.of(fetching.asInPicture ? inPicture : position));
       const watched = writer !== undefined || fetching?.watches(layer);
-      const result = await engine.runDecoderLayer(layer, hidden, {
+      const entered = (await crossAttention?.read(layer, hidden, 0)) ?? hidden;
+      const result = await engine.runDecoderLayer(layer, entered, {
         positions: Int32Array.of(position),
         sequenceLength: position + 1,
         cache: this.cache,
@@ -173,6 +180,7 @@ export class DecoderRun {
     const logits = await engine.logits(hidden, 0);
     writer?.finish();
     fetching?.finishStep();
+    crossAttention?.finishStep();
     this.steps = steps;
     return logits;
   }

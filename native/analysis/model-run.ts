@@ -1,4 +1,5 @@
 /** One image and one question through the model: vision tower, prefill, and token after token. */
+import type { CrossAttention } from '../../trace/cross-attention.ts';
 import type { TokenReduction } from '../../trace/fates.ts';
 import type { HighResolution } from '../../trace/high-resolution.ts';
 import type { MethodDescription, Sampling, StageTimings, TokenAlternative, TraceToken } from '../../trace/schema.ts';
@@ -9,6 +10,8 @@ import type { ChosenMethod } from '../methods/choose-method.ts';
 import type { Prompt } from '../prompt/build-prompt.ts';
 import type { TextTokenizer } from '../prompt/text-tokenizer.ts';
 import type { StageProgress } from '../rpc.ts';
+import type { CrossAttentionInput } from './cross-attention-input.ts';
+import { CrossAttentionRun } from './cross-attention-run.ts';
 import { DecoderRun } from './decoder-run.ts';
 import { type HighResolutionInput, HighResolutionRun } from './high-resolution-run.ts';
 import { isCancellation } from './interruption.ts';
@@ -31,6 +34,8 @@ export interface ModelInput {
   readonly tiles?: number | undefined;
   /** Where the method fetches high-resolution tokens. */
   readonly highResolution?: HighResolutionInput | undefined;
+  /** Where text rows read a long visual input. */
+  readonly crossAttention?: CrossAttentionInput | undefined;
 }
 
 export interface RunOptions {
@@ -53,7 +58,8 @@ export interface ModelRun {
   readonly method: MethodDescription;
   readonly reduction: TokenReduction;
   readonly highResolution?: HighResolution;
-  /** `fates.*` and `high_resolution.*` */
+  readonly crossAttention?: CrossAttention;
+  /** `fates.*`, `high_resolution.*` and `cross_attention.*` */
   readonly tensors: TraceTensors;
   /** The largest amount by which a row of probabilities among them misses its sum. */
   readonly largestMiss: number;
@@ -74,10 +80,16 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
   });
   const highResolution =
     input.highResolution && (await HighResolutionRun.prepare(engine, input, input.highResolution, options));
+  const crossAttention =
+    input.crossAttention &&
+    (await CrossAttentionRun.prepare(engine, input, input.crossAttention, vision.visual, {
+      ...options,
+      traced: options.recorder !== undefined,
+    }));
   const seen = performance.now();
   const solved = await method.solve(engine, input, vision.visual, options, highResolution);
   const fetching = highResolution?.reader(true);
-  const decoder = new DecoderRun(engine, input, { ...options, reducer: method.reducer, fetching });
+  const decoder = new DecoderRun(engine, input, { ...options, reducer: method.reducer, fetching, crossAttention });
   const prefillStarted = performance.now();
   let logits = await decoder.prefill(vision.visual);
   const prefilled = performance.now();
@@ -112,6 +124,7 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
   const decoded = performance.now();
   const steps = decoder.decodeSteps + 1;
   if (highResolution && fetching && options.recorder) await highResolution.measureReprojection(fetching);
+  const read = await crossAttention?.describe();
   return {
     generated,
     answer: answer.trim(),
@@ -123,6 +136,7 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       decode: decoded - prefilled,
     },
     ...(highResolution && fetching && { highResolution: highResolution.describe(fetching, steps) }),
+    ...(read && { crossAttention: read.described }),
     keyValueCacheBytes: decoder.cache.allocatedBytes,
     method: describeMethod(method, decoder.counts),
     reduction: {
@@ -134,7 +148,9 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
       decodeSteps: decoder.decodeSteps,
       decodePositions: method.reducer.hooks.decodePositions ?? 'continued',
     },
-    largestMiss: highResolution?.largestMiss ?? 0,
-    tensors: options.recorder ? { ...method.reducer.record.tensors(), ...highResolution?.tensors(vision.visual) } : {},
+    largestMiss: Math.max(highResolution?.largestMiss ?? 0, crossAttention?.largestMiss ?? 0),
+    tensors: options.recorder
+      ? { ...method.reducer.record.tensors(), ...highResolution?.tensors(vision.visual), ...read?.tensors }
+      : {},
   };
 }

@@ -4,22 +4,25 @@ import { partialExtension } from '../../trace/file.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import {
-  type HighResolutionDescription,
-  type HighResolutionProjections,
-  openHighResolution,
-} from '../checkpoint/high-resolution-weights.ts';
+import { type CrossAttentionWeights, openCrossAttention } from '../checkpoint/cross-attention-weights.ts';
+import { type HighResolutionProjections, openHighResolution } from '../checkpoint/high-resolution-weights.ts';
 import { projectionDistances } from '../checkpoint/projection-distances.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
-import { decodeImage } from '../image/decode-image.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
 import { checkInputSize, type ModelInput, prepareImage, type RgbImage } from '../image/preprocess.ts';
-import { type ChosenMethod, chooseMethod, fetchesHighResolution, imageSideOf } from '../methods/choose-method.ts';
+import {
+  type ChosenMethod,
+  chooseMethod,
+  fetchesHighResolution,
+  imageSideOf,
+  readsCrossAttention,
+} from '../methods/choose-method.ts';
 import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
+import { crossAttentionInput, namedImages, promptImage } from './cross-attention-input.ts';
 import { enlargedFiles, enlargedNotes, tilesOf } from './enlarged-model.ts';
 import { highResolutionInput, paddedSettings } from './high-resolution-input.ts';
 import { makeHoverPictures } from './hover-pictures.ts';
@@ -35,7 +38,7 @@ import {
 } from './model-run.ts';
 import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
-import { highResolutionSize, runBytes } from './run-memory.ts';
+import { crossAttentionSize, highResolutionSize, runBytes } from './run-memory.ts';
 import { attentionBytes, type RecordedShape, summationSlack, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
@@ -92,10 +95,11 @@ export class Pipeline {
     const { config } = checkpoint;
     const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
     const projections = await projectionsOf(request, checkpoint);
-    const method = await methodOf(request, config, prompt, projections?.description, signal);
+    const crossAttention = await crossAttentionOf(request, checkpoint);
+    const method = await methodOf(request, config, prompt, { projections, crossAttention }, signal);
     try {
       return await this.runMethod(
-        { request, loadable, files, prompt, projections, method, started, tracePath },
+        { request, loadable, files, prompt, projections, crossAttention, method, started, tracePath },
         options,
       );
     } finally {
@@ -108,7 +112,8 @@ export class Pipeline {
     const { progress, signal, traced = true, observer } = options;
     const { checkpoint, tokenizer, processor } = files;
     const { config } = checkpoint;
-    const image = await decodeImage(request.imagePath);
+    const named = await namedImages(request, prepared.method?.crossAttention);
+    const image = await promptImage(named);
     const method = withImageNotes(prepared, image);
     const plan = method?.highResolution;
     const settings = paddedSettings(processor, plan);
@@ -119,6 +124,17 @@ export class Pipeline {
         ...highResolutionInput(image, settings, config.vision, plan, projections),
         ...(traced && { distances: await projectionDistances(projections, checkpoint.model.decoderLayers) }),
       };
+    const { crossAttention: crossPlan } = method ?? {};
+    const { crossAttention: weights } = prepared;
+    const crossAttention =
+      crossPlan &&
+      weights &&
+      (await crossAttentionInput(
+        { image, input, named, settings, vision: config.vision, plan: crossPlan, weights },
+        request,
+        progress,
+        signal,
+      ));
     const display = traced ? await makeDisplayCopy(image) : undefined;
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);
@@ -131,15 +147,22 @@ export class Pipeline {
         promptLength: prompt.ids.length,
         maxNewTokens: request.maxNewTokens,
       });
-    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + (high?.traceBytes ?? 0));
+    const cross =
+      crossAttention &&
+      crossAttentionSize(config, crossAttention, {
+        textTokens: prompt.tokens.length,
+        maxNewTokens: request.maxNewTokens,
+      });
+    const extraTrace = (high?.traceBytes ?? 0) + (cross?.traceBytes ?? 0);
+    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + extraTrace);
     const recorder = traced ? new TraceRecorder(shape) : undefined;
     const { run, engine, load } = await this.answer(
       request,
       loadable,
       shape,
-      { config, tokenizer, prompt, pixels: input.pixels, method, highResolution, tiles },
+      { config, tokenizer, prompt, pixels: input.pixels, method, highResolution, crossAttention, tiles },
       { progress, signal, recorder, observer },
-      high?.memoryBytes ?? 0,
+      (high?.memoryBytes ?? 0) + (cross?.memoryBytes ?? 0),
     );
     let metadata = describeRun({
       request,
@@ -179,9 +202,9 @@ export class Pipeline {
     request: AnalyzeRequest,
     files: ModelFiles,
     shape: RecordedShape,
-    input: Pick<RunInput, 'config' | 'tokenizer' | 'prompt' | 'pixels' | 'method' | 'highResolution' | 'tiles'>,
+    input: Omit<RunInput, 'maxNewTokens' | 'sampling'>,
     options: RunOptions,
-    highResolutionBytes: number,
+    longInputBytes: number,
   ): Promise<Answered> {
     const { maxNewTokens, sampling } = request;
     const { config, prompt } = input;
@@ -193,13 +216,7 @@ export class Pipeline {
       maxNewTokens,
       recorded: options.recorder ? shape : undefined,
     });
-    const engine = await this.model.require(
-      files,
-      request,
-      extra + highResolutionBytes,
-      options.progress,
-      options.signal,
-    );
+    const engine = await this.model.require(files, request, extra + longInputBytes, options.progress, options.signal);
     const load = this.model.loads === loads ? 0 : performance.now() - started;
     const run = await runModel(engine, { ...input, maxNewTokens, sampling }, options);
     return { run, engine: engine.description, load };
@@ -223,6 +240,7 @@ interface Prepared {
   readonly files: ModelFiles;
   readonly prompt: Prompt;
   readonly projections: Awaited<ReturnType<typeof projectionsOf>>;
+  readonly crossAttention: CrossAttentionWeights | undefined;
   readonly method: ChosenMethod | undefined;
   /** `performance.now()` when the run began. */
   readonly started: number;
@@ -260,12 +278,20 @@ async function projectionsOf(
   return method && fetchesHighResolution(method) ? openHighResolution(checkpoint) : undefined;
 }
 
+/** @throws FoveaError where the weights of cross-attention are not as described */
+async function crossAttentionOf(
+  { method }: AnalyzeRequest,
+  checkpoint: Checkpoint,
+): Promise<CrossAttentionWeights | undefined> {
+  return method && readsCrossAttention(method) ? openCrossAttention(checkpoint) : undefined;
+}
+
 /** @throws FoveaError `usage`, `budget-impossible` or `architecture-unsupported` */
 async function methodOf(
   { method }: AnalyzeRequest,
   config: ModelConfig,
   prompt: Prompt,
-  highResolution: HighResolutionDescription | undefined,
+  { projections, crossAttention }: Pick<Prepared, 'projections' | 'crossAttention'>,
   signal: AbortSignal | undefined,
 ): Promise<ChosenMethod | undefined> {
   if (!method) return undefined;
@@ -278,7 +304,7 @@ async function methodOf(
   }
   const after = prompt.tokens.filter(({ position }) => position > prompt.visual.first);
   const text = { before: prompt.tokens.length - after.length, after: after.map(token => token.text) };
-  return chooseMethod(method, modelShape(config, highResolution), text, signal);
+  return chooseMethod(method, modelShape(config, projections?.description, crossAttention?.description), text, signal);
 }
 
 /** The method with what is to be said of an image of another size than the model's. */

@@ -1,5 +1,7 @@
 /** What a run takes of memory besides the weights, so that it can be refused before it starts. */
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import type { CrossAttentionInput } from './cross-attention-input.ts';
+import { crossAttentionBytes } from './cross-attention-recorder.ts';
 import type { HighResolutionInput } from './high-resolution-run.ts';
 import { type RecordedShape, recordingBytes } from './trace-recorder.ts';
 
@@ -63,4 +65,23 @@ export function highResolutionSize(
   const traceBytes = maxNewTokens * (layers + 1) * (tokens * 2 + patches * 10 + decoder.heads * 24);
   const floats = image.pixels.length + 2 * tokens * decoder.hiddenSize + kept + read;
   return { memoryBytes: floats * floatBytes + weights + 2 * traceBytes, traceBytes };
+}
+
+/**
+ * What a long visual input adds at most: its features, kept keys and values, the scores of all rows of prefill and their softmax, weights
+ * and maps; and bytes of the trace.
+ */
+export function crossAttentionSize(
+  { vision, decoder }: ModelConfig,
+  { large, frames, weights, plan }: Pick<CrossAttentionInput, 'large' | 'frames' | 'weights' | 'plan'>,
+  { textTokens, maxNewTokens }: Pick<RunSize, 'textTokens' | 'maxNewTokens'>,
+): { readonly memoryBytes: number; readonly traceBytes: number } {
+  const { heads, keyValueHeads, headSize } = weights.description;
+  const tokens = gridSide(vision) ** 2 * (large ? large.tiles ** 2 : frames.length);
+  const layers = plan.layers.length;
+  const rows = textTokens + maxNewTokens;
+  const traceBytes = crossAttentionBytes({ layers, heads, tokens, frames: frames.length }, rows);
+  const kept = 2 * layers * tokens * keyValueHeads * headSize;
+  const floats = (large?.pixels.length ?? 0) + 3 * tokens * decoder.hiddenSize + kept + 3 * heads * textTokens * tokens;
+  return { memoryBytes: floats * floatBytes + weights.requiredBytes + 2 * traceBytes, traceBytes };
 }

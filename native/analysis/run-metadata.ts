@@ -42,6 +42,7 @@ export function describeRun(parts: RunParts): RunMetadata {
     method: run.method,
     reduction: run.reduction,
     ...(run.highResolution && { highResolution: run.highResolution }),
+    ...(run.crossAttention && { crossAttention: run.crossAttention }),
     image: {
       name: image.name,
       path: image.path,

@@ -62,17 +62,17 @@ export class WeightFinder {
     return { scale: this.tensor(`${name}.weight`, [size]), bias: this.tensor(`${name}.bias`, [size]) };
   }
 
-  /** @throws FoveaError `shape-mismatch` for the first tensor that disagreed with the config */
-  throwMismatches(): void {
+  /** @param described the file that the shapes follow from; @throws FoveaError `shape-mismatch` for the first tensor that disagreed with it */
+  throwMismatches(described = 'config.json'): void {
     const [first] = this.mismatches;
     if (!first) return;
     const others = this.mismatches.length - 1;
     const { weight, expected } = first;
     throw new FoveaError(
       'shape-mismatch',
-      `The tensor "${weight.name}" has the shape [${weight.shape.join(', ')}], but config.json makes it ` +
+      `The tensor "${weight.name}" has the shape [${weight.shape.join(', ')}], but ${described} makes it ` +
         `[${expected.join(', ')}]${others > 0 ? `; ${others} more disagree` : ''}.`,
-      'config.json and the weights belong to different models: download both from the same place.',
+      `${described} and the weights belong to different models: download both from the same place.`,
     );
   }
 

@@ -25,6 +25,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
     allowPositionals: true,
     options: {
       question: { type: 'string', short: 'q' },
+      image: { type: 'string', short: 'i', multiple: true },
       model: { type: 'string', short: 'm' },
       'vision-tower': { type: 'string' },
       out: { type: 'string', short: 'o' },
@@ -45,7 +46,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
   const json = values.json ?? false;
   if (values.help) return { request: emptyRequest, traceNamed: false, json, help: true };
 
-  const [imagePath, second, ...rest] = positionals;
+  const { imagePath, furtherImages, second, rest } = namedPaths(positionals, values.image, values.question);
   if (imagePath === undefined)
     throw usage('No image is named.', 'For example: fovea analyze photo.jpg "What is this?"');
   if (second !== undefined && values.question !== undefined) {
@@ -67,6 +68,7 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
     traceNamed: values.out !== undefined,
     request: {
       imagePath,
+      ...(furtherImages.length > 0 && { furtherImages }),
       question,
       modelFolder: values.model ?? bundledModelFolder(),
       ...visionTowerOption(values),
@@ -78,6 +80,24 @@ export function parseAnalyzeOptions(words: readonly string[], now = new Date()):
       threads: wholeNumber('--threads', values.threads, 0, 0),
       progressToken: '',
     },
+  };
+}
+
+/** Images come first, or with --image; of two words without one the second is the question. */
+function namedPaths(
+  positionals: readonly string[],
+  named: readonly string[] = [],
+  question: string | undefined,
+): { imagePath?: string; furtherImages: readonly string[]; second?: string; rest: readonly string[] } {
+  const imageFirst =
+    positionals.length > 0 && !(named.length > 0 && question === undefined && positionals.length === 1);
+  const [imagePath, ...furtherImages] = imageFirst ? [positionals[0]!, ...named] : named;
+  const [second, ...rest] = imageFirst ? positionals.slice(1) : positionals;
+  return {
+    ...(imagePath !== undefined && { imagePath }),
+    furtherImages,
+    ...(second !== undefined && { second }),
+    rest,
   };
 }
 

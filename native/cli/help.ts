@@ -35,11 +35,14 @@ ${exitCodeText}
 export const analyzeHelp = `Usage
   fovea analyze IMAGE QUESTION [options]
   fovea analyze IMAGE --question QUESTION [options]
+  fovea analyze --image FRAME --image FRAME ... QUESTION --method llava-xattn [options]
 
 Asks a vision-language model one question about one image. IMAGE is a PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG file.
 
 What to run
   --question, -q TEXT    the question, if it is not the second argument
+  --image, -i FILE       an image, an animated GIF or WebP, or a folder of frames; may be repeated. All frames are read
+                         with --method llava-xattn, by a model that has the weights; other methods read one image
   --model, -m DIR        folder of a Hugging Face checkpoint of the LLaVA-1.5 kind: a CLIP vision tower and a Llama,
                          Mistral or Qwen2 decoder, with config.json, *.safetensors and tokenizer.json.
                          Default: fovea-tiny, which comes with Fovea and knows rendered scenes only
@@ -57,7 +60,8 @@ How to answer
 Which visual tokens to keep
   --method NAME          a token method, or the path of a module of your own (docs/own-methods.md); without one, all
                          visual tokens run. flexattention fetches high-resolution tokens as well, alone or beside
-                         another: mustdrop+flexattention
+                         another: mustdrop+flexattention. llava-xattn reads a high-resolution image, or frames, through
+                         cross-attention
   --variant code|paper   as the official code behaves, or as the publication says, where they differ
   --budget N             visual tokens, mean over the decoder's layers
   --set NAME=VALUE       a parameter of the method; may be repeated. Of the second one: flexattention.count=58

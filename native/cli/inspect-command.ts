@@ -9,6 +9,7 @@ import { type RunMetadata, type TensorName, tensorSpecs } from '../../trace/sche
 import { FoveaError } from '../errors.ts';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
+import { crossAttentionText } from './cross-attention-text.ts';
 import { highResolutionText } from './high-resolution-text.ts';
 import { inspectHelp } from './help.ts';
 import { inspectTraffic } from './inspect-traffic.ts';
@@ -140,7 +141,11 @@ function runFacts(metadata: RunMetadata): (readonly [label: string, text: string
   ];
 }
 
-function methodFacts({ method, highResolution }: RunMetadata): (readonly [label: string, text: string])[] {
+function methodFacts({
+  method,
+  highResolution,
+  crossAttention,
+}: RunMetadata): (readonly [label: string, text: string])[] {
   const facts: (readonly [string, string])[] = [];
   if (method.name !== 'none') {
     const title = method.title ?? method.name;
@@ -148,6 +153,7 @@ function methodFacts({ method, highResolution }: RunMetadata): (readonly [label:
     facts.push(['Method', `${title}${method.variant ? `, ${method.variant}` : ''}${beside}`]);
   }
   if (highResolution) facts.push(['Closer', highResolutionText(highResolution)]);
+  if (crossAttention) facts.push(['Cross', crossAttentionText(crossAttention)]);
   return facts;
 }
 

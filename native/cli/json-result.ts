@@ -1,6 +1,7 @@
 /** The one JSON object that --json prints. */
 import { runMacs } from '../../trace/costs.ts';
-import { readingMacs, resolutionComparison, tileMacs } from '../../trace/high-resolution-costs.ts';
+import { crossTokens } from '../../trace/cross-attention.ts';
+import { furtherVisionMacs, readingMacs, resolutionComparison } from '../../trace/high-resolution-costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import type { Analysis } from '../analysis/pipeline.ts';
 import type { Failure } from './exit-codes.ts';
@@ -17,6 +18,7 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
     visualTokens: metadata.visual.count,
     ...reductionResult(metadata),
     ...highResolutionResult(metadata),
+    ...crossAttentionResult(metadata),
     ms: metadata.ms,
     trace: tracePath,
     traceBytes,
@@ -36,11 +38,10 @@ export function jsonResult({ metadata, tracePath, traceBytes }: Analysis): objec
 
 /** What the method was and what it left of the work; MACs by formula F3. */
 function reductionResult(metadata: Analysis['metadata']): object {
-  const { method, reduction, model, highResolution, visual } = metadata;
+  const { method, reduction, model } = metadata;
   if (!reduction) return {};
   const macs = runMacs('F3', reduction, model);
   const reading = readingMacs(metadata);
-  const tiles = highResolution ? (tileMacs(highResolution, model, visual.grid.rows * visual.grid.columns) ?? 0) : 0;
   return {
     method: method.name,
     variant: method.variant ?? null,
@@ -58,7 +59,7 @@ function reductionResult(metadata: Analysis['metadata']): object {
           formula: 'F3',
           prefill: macs.prefill + reading.prefill,
           decode: macs.decode + reading.decode,
-          vision: macs.vision + tiles,
+          vision: macs.vision + (furtherVisionMacs(metadata) ?? 0),
         }
       : null,
     kvBytes: reduction.layers.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0),
@@ -78,6 +79,11 @@ function highResolutionResult({ highResolution, method, ...run }: Analysis['meta
       macs: resolutionComparison('F3', { ...run, highResolution }) ?? null,
     },
   };
+}
+
+/** What text read through cross-attention; costs are among `macs`. */
+function crossAttentionResult({ crossAttention }: Analysis['metadata']): object {
+  return crossAttention ? { crossAttention: { ...crossAttention, tokens: crossTokens(crossAttention) } } : {};
 }
 
 export function jsonFailure({ code, message, hint }: Failure): object {

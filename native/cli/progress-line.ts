@@ -8,6 +8,7 @@ const words: Readonly<Record<StageProgress['stage'], string>> = {
   load: 'loading the model',
   vision: 'looking at the image',
   tiles: 'looking closer, tile by tile',
+  frames: 'looking at the frames',
   solve: 'trying for the budget',
   prefill: 'reading the question',
   decode: 'answering',

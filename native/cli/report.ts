@@ -3,6 +3,7 @@ import type { Analysis } from '../analysis/pipeline.ts';
 import type { TraceToken } from '../../trace/schema.ts';
 import type { AttentionSummary } from './attention-summary.ts';
 import { drawPicture, drawShades, heatPicture, magma, shrink } from './half-blocks.ts';
+import { crossAttentionText } from './cross-attention-text.ts';
 import { highResolutionText } from './high-resolution-text.ts';
 import { methodLines } from './method-summary.ts';
 import { colourParameters, type ColourDepth, displayWidth, printable, type TextStyle, wrapText } from './terminal.ts';
@@ -170,6 +171,9 @@ function facts(parts: ReportParts): string[] {
     ),
     ...labelled('Time', times.join('; '), parts),
     ...(metadata.highResolution ? labelled('Closer', highResolutionText(metadata.highResolution), parts) : []),
+    ...(metadata.crossAttention
+      ? labelled('Cross', printable(crossAttentionText(metadata.crossAttention)), parts)
+      : []),
     style.dim('Trace'.padEnd(labelWidth)) + tracePath + style.dim(` (${(traceBytes / 1e6).toFixed(1)} MB)`),
     style.dim(`${''.padEnd(labelWidth)}VS Code with Fovea: code ${quoted(tracePath)}`),
     style.dim(`${''.padEnd(labelWidth)}Python: safetensors.numpy.load_file(${JSON.stringify(tracePath)})`),

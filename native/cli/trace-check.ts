@@ -38,6 +38,7 @@ export async function checkTrace(trace: TraceReader): Promise<TraceNumbers> {
     ...(await checkVision(trace, ranges, tolerance)),
     ...(await checkDecoder(trace, ranges, tolerance)),
     ...(await checkHighResolution(trace, tolerance)),
+    ...(await checkCrossAttention(trace, ranges, tolerance)),
   ];
   for (const name of presentTensors(trace)) {
     if (ranges.all.has(name)) continue;
@@ -121,6 +122,34 @@ async function checkHighResolution(trace: TraceReader, tolerance: number): Promi
     }
   }
   return [masses.result, fetched.result];
+}
+
+async function checkCrossAttention(trace: TraceReader, ranges: RangeCollector, tolerance: number): Promise<SumCheck[]> {
+  const { crossAttention } = trace.metadata;
+  const shape = trace.tensors['cross_attention.to_tokens']?.shape;
+  if (!crossAttention || !shape) return [];
+  const [rows = 0, layers = 0, maps = 0, tokens = 0] = shape;
+  const { heads, frames } = crossAttention;
+  const whole = new SumCollector('a row to the whole long input = 1', tolerance);
+  const shares = new SumCollector('shares of all frames = 1', tolerance);
+  const byFrame = new SumCollector('a row to the tokens of a frame = its share', tolerance);
+  const perFrame = tokens / Math.max(1, frames.length);
+  for (let row = 0; row < rows; row++) {
+    const toTokens = await readRow(trace, 'cross_attention.to_tokens', row);
+    ranges.add('cross_attention.to_tokens', toTokens);
+    for (let map = 0; map < layers * maps; map++) whole.add(sum(toTokens, map * tokens, tokens), 1);
+    if (frames.length === 0 || maps !== 1) continue;
+    const share = await readRow(trace, 'cross_attention.frame_share', row);
+    for (let map = 0; map < layers * heads; map++) shares.add(sum(share, map * frames.length, frames.length), 1);
+    for (let layer = 0; layer < layers; layer++) {
+      for (let frame = 0; frame < frames.length; frame++) {
+        let mean = 0;
+        for (let head = 0; head < heads; head++) mean += share[(layer * heads + head) * frames.length + frame]! / heads;
+        byFrame.add(sum(toTokens, layer * tokens + frame * perFrame, perFrame), mean);
+      }
+    }
+  }
+  return frames.length === 0 ? [whole.result] : [whole.result, shares.result, byFrame.result];
 }
 
 class SumCollector {

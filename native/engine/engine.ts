@@ -3,6 +3,7 @@
  * come out. ONNX Runtime is the first engine, and nothing above this interface may know that.
  */
 
+import type { CrossAttentionWeights } from '../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionProjections } from '../checkpoint/high-resolution-weights.ts';
 import type { HighResolutionPlace, RotaryKind } from './high-resolution-rotary.ts';
 
@@ -115,6 +116,32 @@ export interface DecoderLayerResult {
   readonly fetched?: FetchedAttention;
 }
 
+/** Which embedding each token of a long visual input has: that of its tile of a large image, or of its frame. */
+export interface VisualPlaces {
+  readonly kind: 'tile' | 'frame';
+  /** [tokens], from 0 */
+  readonly places: Int32Array;
+}
+
+/** Text rows that read a long visual input before a decoder layer. */
+export interface CrossAttentionRequest extends FetchedKeys {
+  /** Rows of this step from this one on read; those before it stay as they are, bit by bit. */
+  readonly firstRow: number;
+  /** Hand out the attention, and how much it changed the rows. */
+  readonly traced?: boolean;
+  readonly wantsQueries?: boolean;
+}
+
+export interface CrossAttentionResult {
+  readonly hidden: EngineTensor;
+  /** Present when traced: [heads, reading rows, tokens], probability. */
+  readonly probabilities?: Float32Array;
+  /** Present when traced: [reading rows], length of what was added, gate included, over the length of the row before. */
+  readonly change?: Float32Array;
+  /** Present when asked for: [reading rows, heads x head size], not scaled. */
+  readonly queries?: Float32Array;
+}
+
 export interface RowGroup {
   readonly members: readonly number[];
   /** Equal shares that sum to 1 if absent. */
@@ -168,6 +195,14 @@ export interface Engine {
   projectHighResolution(layer: number, features: EngineTensor, rotary: RotaryRows): Promise<FetchedKeys>;
   /** Rotary tables of high-resolution tokens, as this model's embedding makes them. */
   highResolutionRotary(kind: RotaryKind, place: HighResolutionPlace, sequenceLength: number): RotaryRows;
+  /** The same for gated cross-attention; sizes of heads are those of its description. @throws FoveaError `cancelled` as well */
+  loadCrossAttention(weights: CrossAttentionWeights, progress?: LoadProgress, signal?: AbortSignal): Promise<void>;
+  /** Features [tokens, decoder hidden size] as cross-attention reads them: normed, with the embedding of their places. */
+  placeCrossAttention(features: EngineTensor, places: VisualPlaces): Promise<EngineTensor>;
+  /** Keys and values for one layer of what `placeCrossAttention` returned. */
+  projectCrossAttention(layer: number, memory: EngineTensor): Promise<FetchedKeys>;
+  /** What enters the decoder layer once its rows have read. */
+  runCrossAttention(layer: number, hidden: EngineTensor, request: CrossAttentionRequest): Promise<CrossAttentionResult>;
   /** Final norm and head for one row of the hidden states: [vocabulary size]. */
   logits(hidden: EngineTensor, row: number): Promise<Float32Array>;
   read(tensor: EngineTensor): Float32Array;

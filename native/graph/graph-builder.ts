@@ -121,6 +121,10 @@ export class GraphBuilder {
     return this.#float('Sigmoid', [value]);
   }
 
+  tanh(value: Float): Float {
+    return this.#float('Tanh', [value]);
+  }
+
   relu(value: Float): Float {
     return this.#float('Relu', [value]);
   }

@@ -1,6 +1,9 @@
 import type { DecoderConfig } from '../checkpoint/model-config.ts';
 import type { Float, GraphBuilder } from './graph-builder.ts';
 
+/** Query heads that share key-value heads. */
+export type HeadLayout = Pick<DecoderConfig, 'heads' | 'keyValueHeads' | 'headSize'>;
+
 interface AttentionInputs {
   /** [tokens, heads, head size] */
   readonly queries: Float;
@@ -25,7 +28,7 @@ export interface Attention {
  */
 export function attend(
   graph: GraphBuilder,
-  config: DecoderConfig,
+  config: HeadLayout,
   { queries, keys, values, mask }: AttentionInputs,
 ): Attention {
   const scores = graph.add(attentionScores(graph, config, queries, keys), mask);
@@ -37,7 +40,7 @@ export function attend(
 /** Scaled products of queries [rows, heads, head size] and keys [keys, key-value heads, head size]: [heads, rows, keys]. */
 export function attentionScores(
   graph: GraphBuilder,
-  { heads, keyValueHeads, headSize }: DecoderConfig,
+  { heads, keyValueHeads, headSize }: HeadLayout,
   queries: Float,
   keys: Float,
 ): Float {
@@ -51,7 +54,7 @@ export function attentionScores(
 /** [heads, rows, keys] and values [keys, key-value heads, head size] to [key-value heads, group x rows, head size]. */
 export function weightedValues(
   graph: GraphBuilder,
-  { keyValueHeads }: DecoderConfig,
+  { keyValueHeads }: HeadLayout,
   probabilities: Float,
   values: Float,
 ): Float {
@@ -60,11 +63,7 @@ export function weightedValues(
 }
 
 /** What `weightedValues` returns to [rows, heads x head size]. */
-export function mergeHeads(
-  graph: GraphBuilder,
-  { heads, keyValueHeads, headSize }: DecoderConfig,
-  context: Float,
-): Float {
+export function mergeHeads(graph: GraphBuilder, { heads, keyValueHeads, headSize }: HeadLayout, context: Float): Float {
   const grouped = graph.reshape(context, [keyValueHeads, heads / keyValueHeads, -1, headSize]);
   return graph.reshape(graph.transpose(grouped, [2, 0, 1, 3]), [-1, heads * headSize]);
 }

@@ -14,10 +14,17 @@ export interface Frame extends RgbImage {
 const imageEndings = ['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif', '.tif', '.tiff', '.svg'];
 const animated = ['gif', 'webp'];
 
-interface FramePlace {
+export interface FramePlace {
   readonly path: string;
+  /** Of the file's frames, from 0. */
   readonly page: number;
   readonly pages: number;
+}
+
+/** A frame that was chosen of several. */
+export interface ChosenFrame extends FramePlace {
+  /** Which of all frames, from 1. */
+  readonly number: number;
 }
 
 /**
@@ -25,13 +32,24 @@ interface FramePlace {
  * @throws FoveaError `image-unreadable` or `image-too-large`
  */
 export async function decodeFrames(paths: readonly string[], limit: number): Promise<Frame[]> {
-  const files = (await Promise.all(paths.map(imagesAt))).flat();
-  const places = (await Promise.all(files.map(framesOf))).flat();
-  const count = Math.min(limit, places.length);
-  const chosen = Array.from({ length: count }, (_, index) => places[Math.floor((index * places.length) / count)]!);
   const frames: Frame[] = [];
-  for (const place of chosen) frames.push(await decodeFrame(place));
+  for (const place of spreadEvenly(await findFrames(paths), limit)) frames.push(await decodeFrame(place));
   return frames;
+}
+
+/** All frames of all files and folders, in order. @throws FoveaError `image-unreadable` for a folder without images */
+export async function findFrames(paths: readonly string[]): Promise<FramePlace[]> {
+  const files = (await Promise.all(paths.map(imagesAt))).flat();
+  return (await Promise.all(files.map(framesOf))).flat();
+}
+
+/** At most `limit`, the first one among them. */
+export function spreadEvenly(places: readonly FramePlace[], limit: number): ChosenFrame[] {
+  const count = Math.min(limit, places.length);
+  return Array.from({ length: count }, (_, index) => {
+    const place = Math.floor((index * places.length) / count);
+    return { ...places[place]!, number: place + 1 };
+  });
 }
 
 async function imagesAt(path: string): Promise<string[]> {
@@ -53,7 +71,8 @@ async function framesOf(path: string): Promise<FramePlace[]> {
   return Array.from({ length: pages }, (_, page) => ({ path, page, pages }));
 }
 
-async function decodeFrame({ path, page, pages }: FramePlace): Promise<Frame> {
+/** @throws FoveaError `image-unreadable` or `image-too-large` */
+export async function decodeFrame({ path, page, pages }: FramePlace): Promise<Frame> {
   const name = basename(path);
   if (pages === 1) return { ...(await decodeImage(path)), name };
   try {

@@ -1,6 +1,7 @@
 /** From what a request asks for to a method that is ready to start. */
 import { FoveaError } from '../errors.ts';
 import type { MethodRequest } from '../rpc.ts';
+import type { CrossAttentionPlan } from './high-resolution/cross-attention-plan.ts';
 import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { MethodSetup, MethodVariant, ModelShape, Parameters, TokenMethod } from './method.ts';
 import { completeParameters } from './parameters.ts';
@@ -16,6 +17,8 @@ export interface ChosenMethod {
   readonly notes: readonly string[];
   /** Where the method itself, or the one beside it, fetches high-resolution tokens. */
   readonly highResolution?: HighResolutionPlan;
+  /** Where text rows read a long visual input. */
+  readonly crossAttention?: CrossAttentionPlan;
   readonly beside?: { readonly method: TokenMethod; readonly setup: MethodSetup };
   /** Where the method is the user's own. */
   readonly module?: OwnMethod['module'];
@@ -36,10 +39,15 @@ export function fetchesHighResolution(request: MethodRequest): boolean {
   return namesOf(request).some(name => !isModulePath(name) && findMethod(name).fetchesHighResolution === true);
 }
 
+/** Whether a request needs weights of cross-attention. @throws FoveaError `usage` */
+export function readsCrossAttention(request: MethodRequest): boolean {
+  return namesOf(request).some(name => !isModulePath(name) && findMethod(name).readsCrossAttention === true);
+}
+
 /** @throws FoveaError `usage` */
 function namesOf({ name }: MethodRequest): readonly string[] {
   // Only what follows the last "+" of a path is a method: folders may have one in their names.
-  const second = isModulePath(name) ? (/\+([a-z]+)$/.exec(name)?.[1] ?? '') : undefined;
+  const second = isModulePath(name) ? (/\+([a-z-]+)$/.exec(name)?.[1] ?? '') : undefined;
   if (second === '') return [name];
   if (second !== undefined) return [name.slice(0, -second.length - 1), second];
   const names = name.split('+').map(part => part.trim());
@@ -116,14 +124,18 @@ async function highResolutionOf(
   setup: MethodSetup,
   besideName: string | undefined,
   besideParameters: Parameters,
-): Promise<Pick<ChosenMethod, 'highResolution' | 'beside'>> {
+): Promise<Pick<ChosenMethod, 'highResolution' | 'crossAttention' | 'beside'>> {
   if (besideName === undefined) {
-    const plan = method.fetchesHighResolution ? (await method.start(setup)).highResolution : undefined;
-    return plan ? { highResolution: plan } : {};
+    if (!method.fetchesHighResolution && !method.readsCrossAttention) return {};
+    const { highResolution, crossAttention } = await method.start(setup);
+    return { ...(highResolution && { highResolution }), ...(crossAttention && { crossAttention }) };
   }
   const second = findMethod(besideName);
   const refused = (reason: string, hint: string): FoveaError =>
     new FoveaError('usage', `${second.title} does not run beside ${method.title}: ${reason}`, hint);
+  if (second.refusesBeside !== undefined) {
+    throw refused(second.refusesBeside, `Run ${second.name} alone.`);
+  }
   if (!second.fetchesHighResolution) {
     throw refused('only methods that fetch high-resolution tokens run beside another.', 'For example: flexattention');
   }

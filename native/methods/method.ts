@@ -5,7 +5,9 @@
  */
 import type { StageScore } from '../../trace/fates.ts';
 import type { ParameterValue } from '../../trace/schema.ts';
+import type { CrossAttentionDescription } from '../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionDescription } from '../checkpoint/high-resolution-weights.ts';
+import type { CrossAttentionPlan } from './high-resolution/cross-attention-plan.ts';
 import type { HighResolutionPlan } from './high-resolution/plan.ts';
 import type { VisualToken } from './visual-tokens.ts';
 
@@ -40,6 +42,8 @@ export interface ModelShape {
   };
   /** How this model's weights for high-resolution tokens were trained; absent where nobody looked or there are none. */
   readonly highResolution?: HighResolutionDescription;
+  /** The same for its gated cross-attention. */
+  readonly crossAttention?: CrossAttentionDescription;
 }
 
 export interface ParameterSpec {
@@ -87,10 +91,14 @@ export interface TokenMethod {
   readonly parameters: readonly ParameterSpec[];
   /** Runs beside another method as well, since it adds keys and drops no tokens. */
   readonly fetchesHighResolution?: true;
+  /** Lets text rows read a long visual input, with weights of their own. */
+  readonly readsCrossAttention?: true;
   /** Pixels at each side of the image whose tokens stand in the sequence; the model's own size without it. */
   readonly imageSide?: (parameters: Parameters) => number;
   /** Why high-resolution tokens cannot be fetched beside this method. */
   readonly refusesHighResolution?: string;
+  /** Why it does not run beside another method. */
+  readonly refusesBeside?: string;
   /** By which mean over layers a budget is counted; absent where none can be asked for. */
   readonly budget?: 'entering' | 'leaving';
   /** Parameters that meet a budget of visual tokens whatever the image. @throws FoveaError `budget-impossible` */
@@ -245,6 +253,8 @@ export interface MethodHooks {
   readonly decodePositions?: 'continued' | 'cache-length';
   /** Encodes the image in high resolution, too, and lets layers fetch tokens of it. */
   readonly highResolution?: HighResolutionPlan;
+  /** Encodes a long visual input, and lets text rows read it before some layers. */
+  readonly crossAttention?: CrossAttentionPlan;
   /** What `start` needs to go on after the vision tower with other parameters. */
   readonly memory?: () => unknown;
 }

@@ -1,3 +1,4 @@
+import type { CrossAttentionDescription } from '../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionDescription } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { ModelShape } from './method.ts';
@@ -5,6 +6,7 @@ import type { ModelShape } from './method.ts';
 export function modelShape(
   { vision, decoder, featureLayers }: ModelConfig,
   highResolution?: HighResolutionDescription,
+  crossAttention?: CrossAttentionDescription,
 ): ModelShape {
   const side = gridSide(vision);
   return {
@@ -26,5 +28,6 @@ export function modelShape(
       ropeTheta: decoder.rope.theta,
     },
     ...(highResolution && { highResolution }),
+    ...(crossAttention && { crossAttention }),
   };
 }

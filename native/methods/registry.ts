@@ -6,6 +6,7 @@ import { fastV } from './fastv.ts';
 import { flexAttention } from './high-resolution/flexattention.ts';
 import { gridPooling } from './grid-pooling.ts';
 import { llavaHd } from './llava-hd.ts';
+import { llavaXAttn } from './high-resolution/llava-xattn.ts';
 import type { TokenMethod } from './method.ts';
 import { mustDrop } from './mustdrop/mustdrop.ts';
 import { noPruning } from './no-pruning.ts';
@@ -21,6 +22,7 @@ export const methods: readonly TokenMethod[] = [
   sparseVlm2,
   flexAttention,
   llavaHd,
+  llavaXAttn,
   fastV,
   tome,
   clsTopK,

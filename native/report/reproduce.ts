@@ -61,7 +61,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   const { device, threads } = metadata.engine;
   const known = devices.find(one => one === device);
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
-  const imagePath = await sameImage(metadata, options.imagePath);
+  const { imagePath, furtherImages } = await sameSources(metadata, options.imagePath);
   const modelFolder = await sameModel(metadata, options);
   await requireSameModule(metadata);
   const method = methodRequestOf(metadata);
@@ -70,6 +70,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
     const analysis = await pipeline.analyze(
       {
         imagePath,
+        furtherImages,
         modelFolder,
         ...(options.visionTower !== undefined && { visionTower: options.visionTower }),
         question: metadata.prompt.question,
@@ -193,6 +194,27 @@ async function sameImage({ image }: RunMetadata, named: string | undefined): Pro
   if (digest === image.digest) return path;
   const message = `${path} is not the image of the run: its SHA-256 is ${digest}, and was ${image.digest}.`;
   throw new FoveaError('image-unreadable', message, hint);
+}
+
+/**
+ * The image of the run; for one that read frames, everything that they came from. Only the first file has a digest to compare.
+ * @throws FoveaError `image-unreadable`
+ */
+async function sameSources(
+  metadata: RunMetadata,
+  named: string | undefined,
+): Promise<{ readonly imagePath: string; readonly furtherImages: readonly string[] }> {
+  const { image, crossAttention } = metadata;
+  const [first = '', ...furtherImages] = crossAttention?.sources ?? [];
+  if (furtherImages.length === 0 && (first === '' || first === image.path)) {
+    return { imagePath: await sameImage(metadata, named), furtherImages: [] };
+  }
+  if (named !== undefined) {
+    const hint = 'Leave --image out, and put the files back where they were.';
+    throw new FoveaError('image-unreadable', 'The run read several files, which cannot all be named anew.', hint);
+  }
+  await sameImage(metadata, undefined);
+  return { imagePath: first, furtherImages };
 }
 
 async function sameModel({ model }: RunMetadata, { modelFolder, visionTower }: ReproduceOptions): Promise<string> {

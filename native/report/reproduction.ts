@@ -38,9 +38,11 @@ function methodOptions(metadata: RunMetadata): [string, string][] {
 /** `fovea analyze …` with everything that the answer depends on. */
 export function analyzeLine(metadata: RunMetadata): string {
   const { image, prompt, model, generation, engine } = metadata;
-  const path = image.path ?? image.name;
+  const { sources = [] } = metadata.crossAttention ?? {};
+  const [path = image.path ?? image.name, ...further] = sources;
   const { sampling } = generation;
   const options: [string, string | number][] = [
+    ...further.map((source): [string, string] => ['image', source]),
     ['question', prompt.question],
     ...(model.bundled ? [] : ([['model', model.folder]] as [string, string][])),
     ['max-new-tokens', generation.maxNewTokens],

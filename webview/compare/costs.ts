@@ -104,6 +104,9 @@ export function costRows(runs: readonly RunMetadata[]): CostRow[] {
     row('decode', `${formula}, all steps`, run => runMacs(run)?.decode, macs),
     row('visual KV in decode', dtypes, visualCacheBytes, bytes),
     row('KV cache, allocated', 'text included', run => run.keyValueCacheBytes, bytes),
+    ...(runs.some(({ crossAttention }) => crossAttention)
+      ? [row('cross-attention KV', 'kept', ({ crossAttention }) => crossAttention?.cacheBytes ?? 0, bytes)]
+      : []),
     ...(runs.some(({ highResolution }) => highResolution)
       ? [row('high-resolution KV', 'kept', ({ highResolution }) => highResolution?.cacheBytes ?? 0, bytes)]
       : []),

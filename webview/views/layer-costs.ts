@@ -294,9 +294,12 @@ function macRow(metadata: RunMetadata, reduction: TokenReduction, formula: MacFo
   const unit = macUnit(Math.max(...prefill.map(({ full }) => full)));
   const steps = reduction.decodeSteps;
   const reading = readingMacs(metadata);
-  const read = metadata.highResolution
-    ? [`high-resolution tokens, not drawn: ${macs(reading.prefill)} in prefill, ${macs(reading.decode)} in decode`]
-    : [];
+  const read =
+    (metadata.highResolution ?? metadata.crossAttention)
+      ? [
+          `${metadata.crossAttention ? 'cross-attention' : 'high-resolution tokens'}, not drawn: ${macs(reading.prefill)} in prefill, ${macs(reading.decode)} in decode`,
+        ]
+      : [];
   const decoded = steps > 0 ? [`decode, ${count(steps)} steps: ${macs(decode.value)} of ${macs(decode.full)}`] : [];
   return {
     id,

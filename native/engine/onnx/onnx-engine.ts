@@ -1,6 +1,7 @@
 /** The engine on ONNX Runtime: one session per layer, weights read straight from the checkpoint's files. */
 import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { CrossAttentionWeights } from '../../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionProjections } from '../../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../../checkpoint/model-config.ts';
 import type { PatchEmbeddingWeights } from '../../checkpoint/model-weights.ts';
@@ -8,6 +9,8 @@ import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
 import type { Device } from '../../rpc.ts';
 import type {
+  CrossAttentionRequest,
+  CrossAttentionResult,
   DecoderLayerResult,
   DecoderStep,
   Engine,
@@ -20,11 +23,13 @@ import type {
   RowGroup,
   VisionAttentionOptions,
   VisionAttentionResult,
+  VisualPlaces,
 } from '../engine.ts';
 import { type HighResolutionPlace, highResolutionTables, type RotaryKind } from '../high-resolution-rotary.ts';
 import { HostCache } from '../host-cache.ts';
 import { defaultThreads } from '../processor-cores.ts';
 import { combineRows, gatherRows } from './combine-rows.ts';
+import { CrossAttentionSessions } from './cross-attention-sessions.ts';
 import { runDecoderLayer } from './decoder-run.ts';
 import { requireDevice } from './device.ts';
 import { EnlargedEmbedding } from './enlarged-embedding.ts';
@@ -221,6 +226,33 @@ class OnnxEngine implements Engine {
     return highResolutionTables(kind, rope, headSize, place, sequenceLength);
   }
 
+  async loadCrossAttention(
+    weights: CrossAttentionWeights,
+    progress?: LoadProgress,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (this.#crossAttention?.id === weights.id) return;
+    await this.#releaseCrossAttention();
+    const { hiddenSize } = this.#config.decoder;
+    this.#crossAttention = await CrossAttentionSessions.load(weights, hiddenSize, this.#settings, progress, signal);
+  }
+
+  async placeCrossAttention(features: EngineTensor, places: VisualPlaces): Promise<EngineTensor> {
+    return this.#cross().place(rowsOf(features, this.#config.decoder.hiddenSize), places);
+  }
+
+  async projectCrossAttention(layer: number, memory: EngineTensor): Promise<FetchedKeys> {
+    return this.#cross().project(layer, rowsOf(memory, this.#config.decoder.hiddenSize));
+  }
+
+  async runCrossAttention(
+    layer: number,
+    hidden: EngineTensor,
+    request: CrossAttentionRequest,
+  ): Promise<CrossAttentionResult> {
+    return this.#cross().attend(layer, rowsOf(hidden, this.#config.decoder.hiddenSize), request);
+  }
+
   async logits(hidden: EngineTensor, row: number): Promise<Float32Array> {
     const { hiddenSize, vocabularySize } = this.#config.decoder;
     const { data } = rowsOf(hidden, hiddenSize);
@@ -237,11 +269,24 @@ class OnnxEngine implements Engine {
 
   async release(): Promise<void> {
     await this.#releaseHighResolution();
+    await this.#releaseCrossAttention();
     await this.#enlarged?.release();
     await Promise.all(partList(this.#sessions).map(session => session.release()));
   }
 
   #enlarged: EnlargedEmbedding | undefined;
+  #crossAttention: CrossAttentionSessions | undefined;
+
+  #cross(): CrossAttentionSessions {
+    if (!this.#crossAttention) throw new RangeError('No cross-attention was loaded.');
+    return this.#crossAttention;
+  }
+
+  async #releaseCrossAttention(): Promise<void> {
+    const sessions = this.#crossAttention;
+    this.#crossAttention = undefined;
+    await sessions?.release();
+  }
 
   async #releaseHighResolution(): Promise<void> {
     const sessions = [...(this.#highResolution?.sessions.values() ?? [])];
