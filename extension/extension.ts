@@ -9,6 +9,7 @@ import { allowedToRun, knownMethods, soundMethods } from './methods/own-methods.
 import { PipelineClient } from './pipeline/client.ts';
 import { systemClock } from './pipeline/clock.ts';
 import { pipelineEnvironment } from './pipeline/environment.ts';
+import { RunningRanks } from './ranks/running-ranks.ts';
 import { registerRunsView } from './runs/view/register.ts';
 import { LazyRunIndex, runPlaces } from './runs/view/run-places.ts';
 import { Settings } from './settings/settings.ts';
@@ -47,6 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const runs = new RunFolder(context, log);
   const runIndex = new LazyRunIndex(() => runPlaces(runs, context), log);
+  const runningRanks = new RunningRanks();
   const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
   const imageOfTrace = (trace?: vscode.Uri): ReturnType<TraceEditors['imageOf']> => editors.imageOf(trace);
   const analysis = new Analysis({ context, log, pipeline, runs, bundledModel, openTrace, imageOfTrace });
@@ -54,6 +56,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     pipeline,
+    runningRanks,
     editors,
     runIndex,
     registerRunsView({
@@ -132,7 +135,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.runOnGpus', async () => {
       if (!trusted()) return;
       const { runOnGpus } = await import('./ranks/run-on-gpus.ts');
-      await runOnGpus({ context, runs, log, openTrace });
+      await runOnGpus({ context, runs, running: runningRanks, log, openTrace });
     }),
     vscode.commands.registerCommand('fovea.runTraffic', async () => {
       if (!trusted()) return;

@@ -1,7 +1,13 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { pickOrType, plainLabel } from '../typed-pick.ts';
-import { factsSentence, type InterpreterFacts, likelyInterpreters, probeInterpreter } from './interpreters.ts';
+import {
+  factsSentence,
+  type InterpreterFacts,
+  type InterpreterProblem,
+  likelyInterpreters,
+  probeInterpreter,
+} from './interpreters.ts';
 
 const lastKey = 'ranks.interpreter';
 
@@ -65,9 +71,24 @@ async function offerAnother(
   const message = vscode.l10n.t(
     '{0} cannot run the ranks: {1}. Install PyTorch for it (pip install torch numpy; Debian: apt install python3-torch), or choose another Python.',
     path.basename(file),
-    problem ?? vscode.l10n.t('PyTorch is missing'),
+    problemText(problem),
   );
   return (await vscode.window.showErrorMessage(message, another)) === another ? pickInterpreter(storage) : undefined;
+}
+
+function problemText(problem: InterpreterProblem | undefined): string {
+  switch (problem?.kind) {
+    case 'missing':
+      return vscode.l10n.t('there is no such program');
+    case 'silent':
+      return vscode.l10n.t('it is no Python, or does not answer');
+    case 'notDistributed':
+      return vscode.l10n.t('its PyTorch has no torch.distributed');
+    case 'said':
+      return problem.text;
+    case undefined:
+      return vscode.l10n.t('PyTorch is missing');
+  }
 }
 
 /** What the Python extension would run, where it is installed. */

@@ -2,11 +2,15 @@
 import { execFile } from 'node:child_process';
 import { isRecord } from '../../trace/safetensors.ts';
 
+/** What is wrong with a program: a word of ours, or what it said itself. */
+export type InterpreterProblem =
+  { readonly kind: 'missing' | 'silent' | 'notDistributed' } | { readonly kind: 'said'; readonly text: string };
+
 export interface InterpreterFacts {
   readonly python: string;
   /** Version of PyTorch; undefined when it cannot be imported, `problem` says why. */
   readonly torch: string | undefined;
-  readonly problem: string | undefined;
+  readonly problem: InterpreterProblem | undefined;
   readonly gpus: readonly string[];
 }
 
@@ -20,7 +24,7 @@ try:
         if torch.cuda.is_available():
             facts["gpus"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     else:
-        facts["problem"] = "its PyTorch has no torch.distributed"
+        facts["notDistributed"] = True
 except Exception as error:
     facts["problem"] = str(error).strip().split(chr(10))[0]
 print(json.dumps(facts))
@@ -31,13 +35,18 @@ const patience = 30_000;
 
 /** @returns what it is; a `problem` when it is no Python, or does not answer */
 export function probeInterpreter(interpreter: string): Promise<InterpreterFacts> {
-  const nothing = (problem: string): InterpreterFacts => ({ python: '', torch: undefined, problem, gpus: [] });
+  const nothing = (problem: InterpreterProblem): InterpreterFacts => ({
+    python: '',
+    torch: undefined,
+    problem,
+    gpus: [],
+  });
   return new Promise(resolve => {
     execFile(interpreter, ['-c', probe], { timeout: patience, windowsHide: true }, (error, stdout, stderr) => {
       const facts = parseFacts(stdout);
       if (facts) resolve(facts);
-      else if (error && 'code' in error && error.code === 'ENOENT') resolve(nothing('there is no such program'));
-      else resolve(nothing(stderr.trim().split('\n').at(-1)?.slice(0, 160) || 'it is no Python, or does not answer'));
+      else if (error && 'code' in error && error.code === 'ENOENT') resolve(nothing({ kind: 'missing' }));
+      else resolve(nothing(said(stderr.trim().split('\n').at(-1)?.slice(0, 160)) ?? { kind: 'silent' }));
     });
   });
 }
@@ -46,16 +55,20 @@ function parseFacts(stdout: string): InterpreterFacts | undefined {
   try {
     const value: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
     if (!isRecord(value) || typeof value['python'] !== 'string') return undefined;
-    const { python, torch, problem, gpus } = value;
+    const { python, torch, problem, gpus, notDistributed } = value;
     return {
       python,
       torch: typeof torch === 'string' ? torch : undefined,
-      problem: typeof problem === 'string' ? problem : undefined,
+      problem: notDistributed === true ? { kind: 'notDistributed' } : said(problem),
       gpus: Array.isArray(gpus) ? gpus.filter((gpu): gpu is string => typeof gpu === 'string') : [],
     };
   } catch {
     return undefined;
   }
+}
+
+function said(text: unknown): InterpreterProblem | undefined {
+  return typeof text === 'string' && text !== '' ? { kind: 'said', text } : undefined;
 }
 
 /** Interpreters that a machine is likely to have, after those that the user named. */

@@ -5,10 +5,15 @@ import { isRecord } from '../../trace/safetensors.ts';
 export interface RanksProgress {
   readonly done: number;
   readonly total: number;
-  readonly what: string;
+  /** What runs; undefined while the trace is written. */
+  readonly run: { readonly algorithm: string; readonly repeated: boolean; readonly pass: string } | undefined;
 }
 
-/** `cause` is the ranks' own word for what happened, e.g. "rank-lost"; `trace` what they kept of the run. */
+/**
+ * `code` is the ranks' own word for what happened, e.g. "rank-lost", with their message and hint; or one of ours, which
+ * whoever shows it puts into the user's language: "cancelled", "not-started" and "ended" with what the system said.
+ * `trace` is what they kept of the run.
+ */
 export class RanksFailure extends Error {
   override readonly name = 'RanksFailure';
   constructor(
@@ -16,6 +21,7 @@ export class RanksFailure extends Error {
     readonly code: string,
     readonly hint: string,
     readonly trace: string | undefined,
+    readonly system?: string,
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -53,6 +59,7 @@ export async function runRanks(
   listener: RanksListener,
   signal: AbortSignal,
 ): Promise<RanksOutcome> {
+  if (signal.aborted) throw new RanksFailure('cancelled', 'cancelled', '', undefined);
   const { interpreter, words, packageFolder } = command;
   const environment = {
     ...process.env,
@@ -60,7 +67,7 @@ export async function runRanks(
     PYTHONUNBUFFERED: '1',
     PYTHONDONTWRITEBYTECODE: '1',
   };
-  const child = spawn(interpreter, ['-m', 'fovea_ranks', ...words], {
+  const child = spawn(interpreter, ['-m', 'fovea_ranks', ...words, '--end-with-parent'], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
     windowsHide: true,
@@ -70,15 +77,13 @@ export async function runRanks(
     end(child);
   };
   signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
   try {
     const exit = await ended(child, report);
     return report.outcome(exit, signal.aborted);
   } catch (cause) {
     if (cause instanceof RanksFailure) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `${interpreter} could not be started: ${reason}.`;
-    throw new RanksFailure(message, 'interpreter', 'Choose another Python interpreter.', undefined, { cause });
+    throw new RanksFailure(`${interpreter}: ${reason}`, 'not-started', '', undefined, reason, { cause });
   } finally {
     signal.removeEventListener('abort', stop);
   }
@@ -135,20 +140,15 @@ export class RanksReport {
 
   /** @throws RanksFailure */
   outcome(exit: string, aborted: boolean): RanksOutcome {
-    if (aborted) throw new RanksFailure('The run was cancelled.', 'cancelled', '', this.trace);
+    if (aborted) throw new RanksFailure('cancelled', 'cancelled', '', this.trace);
     if (this.finished && this.trace !== undefined) return { trace: this.trace, failedChecks: this.failedChecks };
     if (this.failure) {
       const { message, code, hint } = this.failure;
       throw new RanksFailure(message, code, hint, this.trace);
     }
     const words = this.stderrTail.trim().split('\n').at(-1)?.slice(0, 200) ?? '';
-    const message = `The Python process ended with ${exit} and said no reason.${words === '' ? '' : ` Its last words: ${words}`}`;
-    throw new RanksFailure(
-      message,
-      'interpreter',
-      'Choose another Python interpreter, or look into the log.',
-      this.trace,
-    );
+    const system = words === '' ? exit : `${exit}: ${words}`;
+    throw new RanksFailure(system, 'ended', '', this.trace, system);
   }
 
   private line(text: string): void {
@@ -160,7 +160,14 @@ export class RanksReport {
     const word = (key: string): string => (typeof said[key] === 'string' ? said[key] : '');
     switch (said['type']) {
       case 'progress':
-        this.listener.progress({ done: Number(said['done']), total: Number(said['total']), what: word('what') });
+        this.listener.progress({
+          done: Number(said['done']),
+          total: Number(said['total']),
+          run:
+            word('algorithm') === ''
+              ? undefined
+              : { algorithm: word('algorithm'), repeated: said['repeated'] === true, pass: word('pass') },
+        });
         break;
       case 'note':
         this.listener.note(word('text'));

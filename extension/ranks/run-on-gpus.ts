@@ -2,17 +2,21 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { TrafficError } from '../../trace/traffic/errors.ts';
+import { algorithmNames } from '../../trace/traffic/metadata.ts';
+import { algorithms } from '../../trace/traffic/schedule.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
 import { PipelineFailure } from '../pipeline/failure.ts';
 import { ranksWords, shellLine } from './command-line.ts';
 import { type Interpreter, pickInterpreter } from './interpreter-picker.ts';
 import { RanksFailure, type RanksOutcome, type RanksProgress, runRanks } from './ranks-process.ts';
+import type { RunningRanks } from './running-ranks.ts';
 import { pickPasses, pickRanks, pickSizes, pickWhere, type Where } from './run-picker.ts';
 import { makeJob } from './workload.ts';
 
 export interface RanksServices {
   readonly context: Pick<vscode.ExtensionContext, 'extensionUri' | 'globalState' | 'globalStorageUri'>;
   readonly runs: RunFolder;
+  readonly running: RunningRanks;
   readonly log: vscode.LogOutputChannel;
   readonly openTrace: (trace: vscode.Uri) => Promise<void>;
 }
@@ -77,13 +81,13 @@ async function runHere(
   ranksPerHost: number,
   job: string,
 ): Promise<void> {
-  const { runs, log, openTrace } = services;
+  const { runs, running, log, openTrace } = services;
   const file = await runs.reserve(vscode.Uri.file(job));
   try {
     const words = ranksWords({ ranksPerHost, job, out: file.trace.fsPath });
     log.info(`Ranks: ${shellLine(interpreter.path, packageFolder(services), words)}`);
     const command = { interpreter: interpreter.path, words, packageFolder: packageFolder(services) };
-    const outcome = await withNotification(ranksPerHost, (progress, signal) =>
+    const outcome = await withNotification(running, ranksPerHost, (progress, signal) =>
       runRanks(
         command,
         {
@@ -106,6 +110,7 @@ async function runHere(
 }
 
 function withNotification(
+  running: RunningRanks,
   ranks: number,
   run: (progress: (progress: RanksProgress) => void, signal: AbortSignal) => Promise<RanksOutcome>,
 ): Promise<RanksOutcome> {
@@ -114,25 +119,34 @@ function withNotification(
     title: vscode.l10n.t('Fovea: {0} ranks', ranks),
     cancellable: true,
   };
-  const work = vscode.window.withProgress(options, async (notification, token) => {
-    const control = new AbortController();
-    const subscription = token.onCancellationRequested(() => {
-      notification.report({ message: vscode.l10n.t('keeping what was sent so far…') });
-      control.abort();
-    });
-    let shown = 0;
-    const progress = ({ done, total, what }: RanksProgress): void => {
-      const percent = total > 0 ? (100 * done) / total : 0;
-      notification.report({ message: what, increment: Math.max(0, percent - shown) });
-      shown = Math.max(shown, percent);
-    };
-    try {
-      return await run(progress, control.signal);
-    } finally {
-      subscription.dispose();
-    }
-  });
+  const work = vscode.window.withProgress(options, (notification, token) =>
+    running.during(async control => {
+      const subscription = token.onCancellationRequested(() => {
+        notification.report({ message: vscode.l10n.t('keeping what was sent so far…') });
+        control.abort();
+      });
+      let shown = 0;
+      const progress = ({ done, total, run: current }: RanksProgress): void => {
+        const percent = total > 0 ? (100 * done) / total : 0;
+        notification.report({ message: progressText(current), increment: Math.max(0, percent - shown) });
+        shown = Math.max(shown, percent);
+      };
+      try {
+        return await run(progress, control.signal);
+      } finally {
+        subscription.dispose();
+      }
+    }),
+  );
   return Promise.resolve(work);
+}
+
+function progressText(run: RanksProgress['run']): string {
+  if (!run) return vscode.l10n.t('writing the trace');
+  const known = algorithms.find(name => name === run.algorithm);
+  const name = known ? algorithmNames[known] : run.algorithm;
+  const pass = run.pass === 'backward' ? vscode.l10n.t('backward') : vscode.l10n.t('forward');
+  return run.repeated ? vscode.l10n.t('{0} with repeated heads, {1}', name, pass) : `${name}, ${pass}`;
 }
 
 /** Says what went wrong, what to do next, and offers what was kept of the run. */
@@ -156,6 +170,15 @@ async function explain(services: RanksServices, error: unknown): Promise<void> {
 }
 
 function sentence(error: unknown): string {
+  const system = error instanceof RanksFailure ? (error.system ?? '') : '';
+  if (error instanceof RanksFailure && error.code === 'cancelled') return vscode.l10n.t('The run was cancelled.');
+  if (error instanceof RanksFailure && error.code === 'not-started')
+    return vscode.l10n.t('Python could not be started ({0}). Choose another Python interpreter.', system);
+  if (error instanceof RanksFailure && error.code === 'ended')
+    return vscode.l10n.t(
+      'The Python process ended and said no reason ({0}). Choose another Python interpreter, or look into the log.',
+      system,
+    );
   if (error instanceof RanksFailure || error instanceof TrafficError)
     return [error.message, error.hint].filter(part => part !== '').join(' ');
   if (error instanceof PipelineFailure && error.detail.kind === 'reported')

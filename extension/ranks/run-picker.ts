@@ -48,7 +48,7 @@ export async function pickSizes(gpus: number): Promise<WorkloadSizes | undefined
       headSize,
       element,
     );
-    return { label: value.name, detail, value };
+    return { label: vscode.l10n.t('{0} queries × {1} keys', value.queries, value.keys), detail, value };
   };
   const chosen = await pickOrType<Valued<WorkloadSizes>>({
     title: title(vscode.l10n.t('Sizes')),

@@ -38,7 +38,12 @@ export function makeJob(sizes: WorkloadSizes, ranks: number, passes: readonly Pa
   const sharding = { queryRows: splitEvenly(queries, ranks), keyRows: splitEvenly(keys, ranks) };
   const wire = { ...defaultWire, element };
   const variants: JobVariant[] = [
-    { algorithm: 'lv-xattn', wire: { ...wire, backward: 'delta', gradient: 'float32' }, passes },
+    // Of 16 bits a fused kernel makes the gradients, which needs O of every block; in float32 D alone is fewer bytes.
+    {
+      algorithm: 'lv-xattn',
+      wire: { ...wire, backward: element === 'F32' ? 'delta' : 'official', gradient: 'float32' },
+      passes,
+    },
     { algorithm: 'ring', wire, passes },
   ];
   if (shape.queryHeads !== shape.keyValueHeads)

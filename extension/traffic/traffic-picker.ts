@@ -180,7 +180,7 @@ async function pickSizes(): Promise<WorkloadSizes | undefined> {
       keyValueHeads,
       headSize,
     );
-    return { label: value.name, detail, value };
+    return { label: vscode.l10n.t('{0} queries × {1} keys', value.queries, value.keys), detail, value };
   };
   const chosen = await pickOrType<Valued<WorkloadSizes>>({
     title: title(vscode.l10n.t('Sizes')),

@@ -1,9 +1,13 @@
 /** The extension's side of torch ranks: sizes and addresses as typed, the command, and what is made of the ranks' words. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { parseAddress, ranksWords, shellLine } from '../../extension/ranks/command-line.ts';
 import { factsSentence, likelyInterpreters, probeInterpreter } from '../../extension/ranks/interpreters.ts';
 import { RanksFailure, RanksReport, runRanks } from '../../extension/ranks/ranks-process.ts';
+import { RunningRanks } from '../../extension/ranks/running-ranks.ts';
 import { makeJob, parseSizes } from '../../extension/ranks/workload.ts';
 import { expectedBytes } from '../../trace/traffic/formulas.ts';
 
@@ -74,7 +78,13 @@ test('an interpreter that breaks without a word of ours is quoted', () => {
   const report = new RanksReport(quiet);
   report.output('no JSON here\n{broken\n');
   report.error('Fatal Python error: init_fs_encoding\nModuleNotFoundError: No module named encodings\n');
-  assert.throws(() => report.outcome('exit code 1', false), /ended with exit code 1.*No module named encodings/s);
+  assert.throws(
+    () => report.outcome('exit code 1', false),
+    (error: unknown) =>
+      error instanceof RanksFailure &&
+      error.code === 'ended' &&
+      error.system === 'exit code 1: ModuleNotFoundError: No module named encodings',
+  );
 });
 
 test('failed checks of a finished run are handed on with its trace', () => {
@@ -90,9 +100,10 @@ test('a program that is not there, and one that is no Python, are said to be tha
   const command = { interpreter: '/nowhere/python3', words: [], packageFolder: '/nowhere' };
   await assert.rejects(
     runRanks(command, quiet, new AbortController().signal),
-    /\/nowhere\/python3 could not be started/,
+    (error: unknown) =>
+      error instanceof RanksFailure && error.code === 'not-started' && /ENOENT/.test(error.system ?? ''),
   );
-  assert.equal((await probeInterpreter('/nowhere/python3')).problem, 'there is no such program');
+  assert.deepEqual((await probeInterpreter('/nowhere/python3')).problem, { kind: 'missing' });
   const node = await probeInterpreter(process.execPath);
   assert.equal(node.torch, undefined);
   assert.notEqual(node.problem, undefined);
@@ -107,4 +118,33 @@ test('interpreters are offered once each, with what ranks would run on', () => {
   const facts = { python: '3.11', torch: '2.4.0', problem: undefined, gpus: ['NVIDIA H200', 'NVIDIA H200'] };
   assert.equal(factsSentence(facts, 'none'), 'PyTorch 2.4.0, 2 × NVIDIA H200');
   assert.equal(factsSentence({ ...facts, gpus: [] }, 'none'), 'PyTorch 2.4.0, none');
+});
+
+test('ranks that are running when the window closes are ended', async () => {
+  const running = new RunningRanks();
+  // Stands for a Python that never comes to an end by itself; both arguments of the real command are ignored by it.
+  const script = path.join(mkdtempSync(path.join(tmpdir(), 'fovea-endless-')), 'python');
+  writeFileSync(
+    script,
+    '#!/bin/sh\necho $$ >"$0.pid"\necho "{\\"type\\":\\"note\\",\\"text\\":\\"up\\"}"\nexec sleep 600\n',
+    {
+      mode: 0o755,
+    },
+  );
+  const outcome = running.during(control =>
+    runRanks(
+      { interpreter: script, words: [], packageFolder: '/nowhere' },
+      {
+        progress: () => undefined,
+        note: () => {
+          running.dispose();
+        },
+      },
+      control.signal,
+    ),
+  );
+  await assert.rejects(outcome, (error: unknown) => error instanceof RanksFailure && error.code === 'cancelled');
+  const pid = Number(readFileSync(`${script}.pid`, 'utf8'));
+  assert.throws(() => process.kill(pid, 0), /ESRCH/);
+  rmSync(path.dirname(script), { recursive: true });
 });

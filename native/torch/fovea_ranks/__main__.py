@@ -28,6 +28,7 @@ def parse(words: "list[str]") -> argparse.Namespace:
     what.add_argument("--cases", metavar="FILE", help="a list of jobs and how to run each (fovea_ranks/cases.py)")
     parser.add_argument("--out", help="the trace to write, *.fovea; with --cases each has its own")
     parser.add_argument("--ends", type=float, default=math.inf, help=argparse.SUPPRESS)
+    parser.add_argument("--end-with-parent", action="store_true", help="end when the process that started this ends")
     parser.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--ranks", type=int, help="start this many ranks on this host, as torchrun does")
     parser.add_argument("--hosts", type=int, default=1, help="hosts that take part, with as many ranks each (1)")
@@ -89,6 +90,11 @@ def main(words: "list[str]") -> int:
             else:
                 load_cases(options.cases)
             from .launcher import launch
+
+            if options.end_with_parent:
+                from .orphan import follow_parent
+
+                follow_parent()
 
             return launch(options, words)
         from .run import main as run

@@ -42,6 +42,7 @@ from .progress import RunError, say
 from .rank_state import RankState
 from .recorder import Recorder
 from .trace import write_trace
+from .schedule import Schedule
 from .selftest import machine, self_test
 from .verification import References, Verification
 from .watch import Events, Watch
@@ -219,7 +220,7 @@ class RankRun:
                 verify = Verification(inputs, place.rank, record, references, case.check == "full") if checked else None
                 executor = Executor(state, inputs, link, attention, verify.after_merge if verify else None)
                 for index, schedule, start in zip(group, schedules, starts):
-                    meter.what = schedule.label()
+                    meter.what, meter.schedule = schedule.label(), schedule
                     if verify:
                         verify.begin(index, schedule)
                     if device.type == "cuda":
@@ -263,13 +264,18 @@ class _Meter:
 
     def __init__(self, rank: int, total: int, name: str) -> None:
         self.what = name
+        self.schedule: Optional[Schedule] = None
         self._rank, self._total, self._done, self._said = rank, total, 0, 0.0
 
     def step(self, _: int) -> None:
         self._done += 1
         if self._rank == 0 and time.monotonic() - self._said > 0.1:
             self._said = time.monotonic()
-            say("progress", done=self._done, total=self._total, what=self.what)
+            say("progress", done=self._done, total=self._total, what=self.what, **self._running())
+
+    def _running(self) -> Dict[str, Any]:
+        one = self.schedule
+        return {"algorithm": one.algorithm, "repeated": one.repeated, "pass": one.pass_name} if one else {}
 
     def finish(self) -> None:
         if self._rank == 0:
