@@ -2,12 +2,15 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { TraceError } from '../../trace/errors.ts';
+import { traceFileKind } from '../../trace/file.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { Emitter, type Subscribe } from './emitter.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { readRunSummary, type RunSummary } from './run-summary.ts';
+import { readTrafficSummary, type TrafficSummary } from './traffic-summary.ts';
 
 export type { RunDescription, RunSummary } from './run-summary.ts';
+export type { TrafficSummary } from './traffic-summary.ts';
 
 /** Files of this many traces are open at a time. */
 const concurrency = 4;
@@ -17,8 +20,9 @@ const settleMilliseconds = 100;
 interface CachedRun {
   readonly mtimeMs: number;
   readonly size: number;
-  /** Absent for a file that is no trace, so that it is not opened again until it changes. */
+  /** Both absent for a file that is neither, so that it is not opened again until it changes. */
   readonly summary?: RunSummary;
+  readonly traffic?: TrafficSummary;
 }
 
 export class RunIndex {
@@ -27,6 +31,7 @@ export class RunIndex {
   readonly onDidChange: Subscribe<void> = this.emitter.event;
   private cache = new Map<string, CachedRun>();
   private runs: readonly RunSummary[] = [];
+  private traffic: readonly TrafficSummary[] = [];
   private byDigest = new Map<string, RunSummary[]>();
   private readonly watches = new Map<string, FolderWatch>();
   /** Counts changes that were told; what was read last belongs to `scannedVersion`. */
@@ -47,6 +52,12 @@ export class RunIndex {
   async list(): Promise<readonly RunSummary[]> {
     await this.bringUpToDate();
     return this.runs;
+  }
+
+  /** All traces of traffic between ranks, newest first. */
+  async listTraffic(): Promise<readonly TrafficSummary[]> {
+    await this.bringUpToDate();
+    return this.traffic;
   }
 
   /** @param digest sha256 of the image's bytes, hex @returns the runs on that image, newest first */
@@ -110,7 +121,10 @@ export class RunIndex {
     this.cache = found;
     this.runs = [...found.values()]
       .flatMap(({ summary }) => summary ?? [])
-      .sort((a, b) => createdTime(b) - createdTime(a) || b.path.localeCompare(a.path));
+      .sort((a, b) => newestFirst(a.metadata, b.metadata) || b.path.localeCompare(a.path));
+    this.traffic = [...found.values()]
+      .flatMap(({ traffic }) => traffic ?? [])
+      .sort((a, b) => newestFirst(a, b) || b.path.localeCompare(a.path));
     this.byDigest = new Map();
     for (const run of this.runs) {
       const { digest } = run.metadata.image;
@@ -159,6 +173,8 @@ export class RunIndex {
     const known = this.cache.get(file);
     if (known?.mtimeMs === version.mtimeMs && known.size === version.size) return known;
     try {
+      const kind = await traceFileKind(file);
+      if (kind === 'traffic') return { ...version, traffic: await readTrafficSummary(file, version.size) };
       return { ...version, summary: await readRunSummary(file) };
     } catch (error) {
       this.log.debug(`${file} is left out of the runs: ${error instanceof Error ? error.message : String(error)}`);
@@ -176,7 +192,11 @@ async function tracesIn(folder: string): Promise<string[]> {
   }
 }
 
-function createdTime({ metadata }: RunSummary): number {
-  const time = Date.parse(metadata.created);
+function newestFirst(a: { readonly created: string }, b: { readonly created: string }): number {
+  return createdTime(b) - createdTime(a);
+}
+
+function createdTime({ created }: { readonly created: string }): number {
+  const time = Date.parse(created);
   return Number.isNaN(time) ? 0 : time;
 }

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { RunIndex } from '../../extension/runs/run-index.ts';
-import { writeTraceFile } from '../../trace/file.ts';
+import { writeTraceFile, writeTrafficFile } from '../../trace/file.ts';
 import { smallRun, smallTensors } from '../fixtures/small-run.ts';
+import { smallLedger, smallTraffic } from '../fixtures/small-traffic.ts';
 
 let root: string;
 let folder: string;
@@ -73,6 +74,28 @@ test('runs are found by the digest of their image, newest first', async () => {
   assert.deepEqual(await ids('aa'), ['a2.fovea', 'a1.fovea']);
   assert.deepEqual(await ids('bb'), ['b.fovea']);
   assert.deepEqual(await ids('cc'), []);
+});
+
+test('traces of traffic between ranks are listed apart, with what tells them apart', async () => {
+  await write('run.fovea', smallRun.created);
+  const failing = { name: 'bytes', passed: false, message: '1 byte too many' };
+  const second = smallTraffic.runs.map(run => ({ ...run, checks: [...run.checks, failing] }));
+  const bytes = await writeTrafficFile(join(folder, 'old.fovea'), smallTraffic, { ledger: smallLedger });
+  const newer = { ...smallTraffic, id: 'newer', created: '2031-01-01T00:00:00.000Z', runs: second };
+  await writeTrafficFile(join(folder, 'new.fovea'), newer, { ledger: smallLedger });
+  assert.deepEqual(await names(), ['run.fovea']);
+  const [first, last] = await index.listTraffic();
+  assert.deepEqual([first?.id, first?.failed, last?.failed], ['newer', true, false]);
+  assert.deepEqual([last?.path, last?.bytes], [join(folder, 'old.fovea'), bytes]);
+  assert.equal(last?.workload, smallTraffic.workload.name);
+  assert.equal(last.ranks, smallTraffic.workload.sharding.queryRows.length);
+  assert.equal(new Set(last.algorithms).size, last.algorithms.length);
+  await rm(join(folder, 'new.fovea'));
+  index.refresh();
+  assert.deepEqual(
+    (await index.listTraffic()).map(({ id }) => id),
+    [smallTraffic.id],
+  );
 });
 
 test('files that are cut off, newer, no traces, folders or unfinished are left out', async () => {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { trusted } from '../../analysis/analysis.ts';
-import type { RunSummary } from '../run-index.ts';
+import type { ListedTrace } from './run-items.ts';
 import { RunsView, trashFolder, type RunsViewServices } from './runs-view.ts';
 import { describingSamples, nextSample } from './sample.ts';
 
@@ -12,7 +12,7 @@ export function registerRunsView(
   const view = new RunsView(services);
   const { globalStorageUri, log } = services;
   const refresh = (): Promise<void> => view.refresh();
-  const one = async (clicked: unknown, act: (run: RunSummary) => Promise<void>): Promise<void> => {
+  const one = async (clicked: unknown, act: (run: ListedTrace) => Promise<void>): Promise<void> => {
     const [run] = view.chosen(clicked, undefined);
     if (run) await act(run);
   };
@@ -39,6 +39,11 @@ export function registerRunsView(
       const traces = view.chosen(clicked, selected).map(({ path }) => vscode.Uri.file(path));
       await vscode.commands.executeCommand('fovea.exportReport', traces);
     }),
+    vscode.commands.registerCommand('fovea.runs.exportPerfetto', clicked =>
+      one(clicked, async ({ path: file }) => {
+        await vscode.commands.executeCommand('fovea.exportPerfetto', vscode.Uri.file(file));
+      }),
+    ),
     vscode.commands.registerCommand('fovea.runs.refresh', refresh),
     vscode.commands.registerCommand('fovea.analyzeSample', () => analyzeSample(services)),
   );

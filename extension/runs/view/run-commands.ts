@@ -2,19 +2,18 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { traceExtension } from '../../../trace/schema.ts';
 import { traceViewType } from '../../editor/trace-editors.ts';
-import type { RunSummary } from '../run-index.ts';
-import { runCount, runName } from './run-items.ts';
+import { type ListedTrace, runCount, runName } from './run-items.ts';
 import { nameProblem, traceFileName, type NameProblem } from './run-rename.ts';
 import { keptDays, RunTrash, type Deletion } from './run-trash.ts';
 
-export async function openRuns(runs: readonly RunSummary[]): Promise<void> {
+export async function openRuns(runs: readonly ListedTrace[]): Promise<void> {
   for (const { path } of runs) {
     await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), traceViewType, { preview: false });
   }
 }
 
 /** Asks for a name and gives it to the trace's file. Editors that show it follow. */
-export async function renameRun(run: RunSummary): Promise<void> {
+export async function renameRun(run: ListedTrace): Promise<void> {
   const trace = vscode.Uri.file(run.path);
   const folder = vscode.Uri.joinPath(trace, '..');
   const current = runName(run);
@@ -65,7 +64,7 @@ function problemText(problem: NameProblem, name: string): string {
 
 /** Deletes runs, and offers to bring them back as long as the message is there. */
 export async function deleteRuns(
-  runs: readonly RunSummary[],
+  runs: readonly ListedTrace[],
   {
     trashFolder,
     refresh,
@@ -140,7 +139,7 @@ async function tellFailures(failed: Deletion['failed'], what: string, log: vscod
 }
 
 /** In the Explorer where the workspace has the file, else in the system's file manager. */
-export async function revealRun(run: RunSummary): Promise<void> {
+export async function revealRun(run: ListedTrace): Promise<void> {
   const trace = vscode.Uri.file(run.path);
   if (vscode.workspace.getWorkspaceFolder(trace)) {
     await vscode.commands.executeCommand('revealInExplorer', trace);
@@ -156,6 +155,6 @@ export async function revealRun(run: RunSummary): Promise<void> {
   }
 }
 
-export async function copyPaths(runs: readonly RunSummary[]): Promise<void> {
+export async function copyPaths(runs: readonly ListedTrace[]): Promise<void> {
   await vscode.env.clipboard.writeText(runs.map(({ path }) => path).join('\n'));
 }

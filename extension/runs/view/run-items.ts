@@ -6,6 +6,7 @@ import type { EvaluationNode, EvaluationsNode } from './evaluation-items.ts';
 import type { ImageGroup } from './run-groups.ts';
 import { oneLine, sizeText, timeText, tooltipMarkdown, type Picture } from './run-text.ts';
 import { thumbnailOf } from './thumbnails.ts';
+import type { TrafficGroupNode, TrafficNode } from './traffic-items.ts';
 
 export interface ImageNode {
   readonly kind: 'image';
@@ -18,7 +19,10 @@ export interface RunNode {
   readonly image: ImageNode;
 }
 
-export type RunsNode = ImageNode | RunNode | EvaluationsNode | EvaluationNode;
+export type RunsNode = ImageNode | RunNode | EvaluationsNode | EvaluationNode | TrafficGroupNode | TrafficNode;
+
+/** What the commands of the view act on: a trace on disk. */
+export type ListedTrace = Pick<RunSummary, 'path' | 'bytes'>;
 
 const { language } = vscode.env;
 

@@ -1,12 +1,12 @@
 import * as vscode from 'vscode';
 import { background } from '../../background.ts';
-import type { RunSummary } from '../run-index.ts';
 import { groupByImage, totalBytes, type ImageGroup } from './run-groups.ts';
 import type { EvaluationNode, EvaluationsNode } from './evaluation-items.ts';
-import type { ImageNode, RunNode, RunsNode } from './run-items.ts';
+import type { ImageNode, ListedTrace, RunNode, RunsNode } from './run-items.ts';
 import type { LazyRunIndex } from './run-places.ts';
 import { sizeText } from './run-text.ts';
 import type { Thumbnails } from './thumbnails.ts';
+import type { TrafficNode } from './traffic-items.ts';
 
 export const runsViewId = 'fovea.runs';
 
@@ -60,19 +60,21 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     (await this.services.index.get()).refresh();
   }
 
-  /** The runs that a command is for: what it was called on, which may be one of several selected, else the selection. */
-  chosen(clicked: unknown, selected: unknown): RunSummary[] {
+  /** The traces that a command is for: what it was called on, which may be one of several selected, else the selection. */
+  chosen(clicked: unknown, selected: unknown): ListedTrace[] {
     const nodes =
       Array.isArray(selected) && selected.length > 0
         ? (selected as unknown[])
         : clicked
           ? [clicked]
           : this.view.selection;
-    return nodes.flatMap(node => (isRunNode(node) ? node.run : []));
+    return nodes.flatMap(node => listedTrace(node) ?? []);
   }
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
-    if (node?.kind === 'run' || node?.kind === 'evaluation') return [];
+    if (node?.kind === 'run' || node?.kind === 'evaluation' || node?.kind === 'traffic') return [];
+    if (node?.kind === 'trafficGroup')
+      return node.traffic.map((traffic): TrafficNode => ({ kind: 'traffic', traffic }));
     if (node?.kind === 'evaluations')
       return node.evaluations.map((evaluation): EvaluationNode => ({ kind: 'evaluation', evaluation }));
     if (node) return node.group.runs.map((run): RunNode => ({ kind: 'run', run, image: node }));
@@ -86,12 +88,14 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
       );
       background(this.sweepTrash(), this.services.log);
     }
-    const runs = await index.list();
+    const [runs, traffic] = [await index.list(), await index.listTraffic()];
     this.images = groupByImage(runs).map((group: ImageGroup): ImageNode => ({ kind: 'image', group }));
     // A view alone in its container shows its title only, and no description.
     const name = vscode.l10n.t('Runs');
-    this.view.title = runs.length === 0 ? name : `${name} · ${sizeText(totalBytes(runs), vscode.env.language)}`;
-    return [...(await this.evaluations()), ...this.images];
+    const size = totalBytes([...runs, ...traffic]);
+    this.view.title = size === 0 ? name : `${name} · ${sizeText(size, vscode.env.language)}`;
+    const ranks: RunsNode[] = traffic.length > 0 ? [{ kind: 'trafficGroup', traffic }] : [];
+    return [...(await this.evaluations()), ...ranks, ...this.images];
   }
 
   async getTreeItem(node: RunsNode): Promise<vscode.TreeItem> {
@@ -99,8 +103,13 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
       const { evaluationItem, evaluationsItem } = await import('./evaluation-items.ts');
       return node.kind === 'evaluations' ? evaluationsItem(node) : evaluationItem(node);
     }
+    const open = { command: 'fovea.runs.open', title: vscode.l10n.t('Open') };
+    if (node.kind === 'trafficGroup' || node.kind === 'traffic') {
+      const { trafficGroupItem, trafficItem } = await import('./traffic-items.ts');
+      return node.kind === 'traffic' ? trafficItem(node, open) : trafficGroupItem(node);
+    }
     const { imageItem, runItem } = await import('./run-items.ts');
-    if (node.kind === 'run') return runItem(node, { command: 'fovea.runs.open', title: vscode.l10n.t('Open') });
+    if (node.kind === 'run') return runItem(node, open);
     return imageItem(node, (await this.thumbnailFiles()).get(node.group));
   }
 
@@ -131,6 +140,10 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 }
 
-function isRunNode(value: unknown): value is RunNode {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'run';
+/** @param value what VS Code hands to a command: a node of this view, or anything */
+function listedTrace(value: unknown): ListedTrace | undefined {
+  const node = value as RunsNode | null | undefined;
+  if (typeof node !== 'object' || node === null) return undefined;
+  if (node.kind === 'run') return node.run;
+  return node.kind === 'traffic' ? node.traffic : undefined;
 }
