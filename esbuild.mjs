@@ -102,6 +102,21 @@ function withoutDefine({ define: _define, ...options }) {
   return options;
 }
 
+/** What native/evaluation/code-digest.ts cannot find out in a bundle. */
+async function codeDefinition(esbuild) {
+  const { outputFiles } = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ['native/evaluation/source-digest.ts'],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+  });
+  const code = Buffer.from(outputFiles[0].contents).toString('base64');
+  const { sourceDigest } = await import(`data:text/javascript;base64,${code}`);
+  return { foveaCodeDigest: JSON.stringify(sourceDigest(path.join(root, 'native'))) };
+}
+
 /** Bundles the named targets; one that fails does not keep the others from being built. */
 export async function build(names = Object.keys(targets), { watch = false } = {}) {
   const unknown = names.filter(name => !(name in targets));
@@ -109,9 +124,11 @@ export async function build(names = Object.keys(targets), { watch = false } = {}
     throw new Error(`There is no target "${unknown.join(', ')}". Targets: ${Object.keys(targets).join(', ')}.`);
   }
   const esbuild = await import('esbuild');
+  const defined = await codeDefinition(esbuild);
   const results = await Promise.allSettled(
     names.map(async name => {
-      const options = optionsOf(name, { watch });
+      const { define, ...rest } = optionsOf(name, { watch });
+      const options = { ...rest, define: { ...define, ...defined } };
       if (watch) await (await esbuild.context({ ...options, logLevel: 'info' })).watch();
       else await esbuild.build(options);
     }),

@@ -9,6 +9,7 @@ import { parseEvalOptions } from './eval-options.ts';
 import { renderEvaluation } from './eval-table.ts';
 import { EvaluationLine } from './evaluation-line.ts';
 import { exitCodes } from './exit-codes.ts';
+import { evaluationMarkdown } from './eval-markdown.ts';
 import { evalHelp } from './eval-help.ts';
 import { colourDepth, columnsOf, TextStyle } from './terminal.ts';
 
@@ -35,6 +36,7 @@ export async function evalCommand(words: readonly string[], context: CommandCont
     line.clear();
   }
   if (options.json) stdout.write(`${JSON.stringify(jsonOf(end))}\n`);
+  else if (options.markdown) stdout.write(evaluationMarkdown(end));
   else stdout.write(renderEvaluation(end, new TextStyle(colourDepth(stdout, environment) > 1), columnsOf(stdout)));
   return end.state === 'cancelled' ? exitCodes.cancelled : exitCodes.ok;
 }

@@ -21,13 +21,15 @@ left out. An answer is right when it has the same characters, space around it le
                          Default: 1
   --out, -o DIR          where to. Default: fovea-runs/evaluation-SET. What is there already is not run again: after
                          Ctrl-C, a crash, or with more methods and budgets, the same command goes on. Results of another
-                         set, model or version are moved aside
+                         set, model, version or code are moved aside
   --model, -m DIR        folder of a Hugging Face checkpoint. Default: fovea-tiny, which comes with Fovea
   --vision-tower DIR     see: fovea analyze --help
   --max-new-tokens N     the longest answer, in tokens. Default: 64
   --device, -d NAME      ${devices.join(', ')}. Default: cpu
   --threads, -t N        threads of each job. Default 0: the physical cores, at most 8, shared among the jobs
   --json                 print one JSON object: files, state, done, total, problems [{line, message}], results; or error
+  --markdown             print a Markdown table: accuracy with small text apart, share of high-resolution tokens, E in,
+                         MACs and times
   --help, -h             this text
 
 It writes results.jsonl (every question and condition), summary.csv and summary.json (accuracy with 95 % intervals,
@@ -36,6 +38,8 @@ evaluation.fovea, which opens as a chart in VS Code and makes a report: fovea re
 
 Example, with the set that comes with Fovea
   fovea eval media/questions/questions.jsonl --methods mustdrop,fastv --budgets 192,128,64 --limit 100
+  fovea eval media/questions/questions.jsonl --markdown --methods \
+    'flexattention,flexattention[source=random],flexattention[source=all],llava-hd,llava-hd[side=1008]'
 
 ${exitCodeText}
 `;

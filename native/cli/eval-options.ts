@@ -11,6 +11,7 @@ import { visionTowerOption } from './analyze-options.ts';
 export interface EvalOptions {
   readonly request: EvaluateRequest;
   readonly json: boolean;
+  readonly markdown: boolean;
 }
 
 /** Longer than any caption of the bundled set. */
@@ -34,6 +35,7 @@ export function parseEvalOptions(words: readonly string[]): EvalOptions | undefi
       threads: { type: 'string', short: 't' },
       'max-new-tokens': { type: 'string' },
       json: { type: 'boolean' },
+      markdown: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -46,12 +48,14 @@ export function parseEvalOptions(words: readonly string[]): EvalOptions | undefi
     );
   }
   if (more !== undefined) throw usage(`"${more}" is one word too many.`, 'Name one question set.');
+  if (values.json && values.markdown) throw usage('--json and --markdown are both asked for.', 'Choose one.');
   const methods = methodList(values.methods ?? '');
   const device = devices.find(known => known === (values.device ?? 'cpu').toLowerCase());
   if (device === undefined) throw usage(`There is no device "${values.device!}".`, `Devices: ${devices.join(', ')}.`);
   const limit = values.limit === undefined ? undefined : wholeNumber('--limit', values.limit, 1);
   return {
     json: values.json ?? false,
+    markdown: values.markdown ?? false,
     request: {
       setPath,
       outFolder: values.out ?? defaultFolder(setPath),

@@ -16,6 +16,7 @@ import type { EvaluateRequest, EvaluateResult, EvaluationProgress } from '../rpc
 import { version } from '../version.ts';
 import type { Answerer } from './answerer.ts';
 import { type EvaluableMethod, parseMethod, planConditions } from './conditions.ts';
+import { codeDigest } from './code-digest.ts';
 import { assembleEvaluation, type EvaluationParts, threadsOfJob } from './assemble.ts';
 import { matchingRule } from './match-answer.ts';
 import { cannotWriteEvaluation } from './output-error.ts';
@@ -61,6 +62,7 @@ export async function evaluate(request: EvaluateRequest, options: EvaluationOpti
       device: request.device,
       matching: matchingRule,
       producer: version,
+      code: codeDigest(),
     },
     new Date(),
   );

@@ -1,5 +1,6 @@
 /** Asks in this process. */
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
+import type { HighResolution } from '../../trace/high-resolution.ts';
 import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { EvaluationOutcome } from '../../trace/evaluation/evaluation.ts';
 import type { Analysis, Pipeline } from '../analysis/pipeline.ts';
@@ -60,7 +61,12 @@ function outcomeOf({ metadata, ms }: Analysis, accepted: readonly string[]): Eva
     kvBytes: keyValueCacheBytes + (highResolution?.cacheBytes ?? 0),
     ms: { vision: micro(ms.vision), prefill: micro(ms.prefill), decode: micro(ms.decode) },
     answerTokens: tokens.length - promptTokens,
+    ...(highResolution && { highResolutionShare: shareRead(highResolution) }),
   };
+}
+
+function shareRead({ meanSelected, grid }: HighResolution): number {
+  return meanSelected / (grid.rows * grid.columns);
 }
 
 /** Clocks tell no more than microseconds. */

@@ -17,6 +17,8 @@ export interface ResultsIdentity {
   readonly device: string;
   readonly matching: string;
   readonly producer: string;
+  /** Of the code that answers are made by. */
+  readonly code: string;
 }
 
 export type Result = { readonly question: string; readonly condition: string } & (
@@ -63,7 +65,7 @@ export class ResultsFile {
 }
 
 /**
- * Goes on with the results in `folder`, or starts them. Those of another set, model or version are moved aside.
+ * Goes on with the results in `folder`, or starts them. Those of another set, model, version or code are moved aside.
  * @throws FoveaError `disk`
  */
 export async function openResults(folder: string, identity: ResultsIdentity, now: Date): Promise<OpenedResults> {
@@ -138,6 +140,7 @@ function isResult(value: unknown): value is Result {
   return (
     typeof outcome['answer'] === 'string' &&
     typeof outcome['correct'] === 'boolean' &&
+    (outcome['highResolutionShare'] === undefined || Number.isFinite(outcome['highResolutionShare'])) &&
     [...numbers, ...Object.values(outcome['ms']), ...Object.values(outcome['macs'])].every(Number.isFinite)
   );
 }

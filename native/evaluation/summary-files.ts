@@ -27,6 +27,7 @@ const columns: readonly (readonly [title: string, value: (result: GroupResult) =
   ['macs_prefill', ({ macs }) => macs.prefill],
   ['macs_decode', ({ macs }) => macs.decode],
   ['kv_bytes', ({ kvBytes }) => kvBytes],
+  ['high_resolution_share', ({ highResolutionShare }) => highResolutionShare],
   ['ms_vision', ({ ms }) => ms.vision],
   ['ms_prefill', ({ ms }) => ms.prefill],
   ['ms_decode', ({ ms }) => ms.decode],

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { FoveaError } from '../../native/errors.ts';
 import type { Answerer } from '../../native/evaluation/answerer.ts';
+import { codeDigest } from '../../native/evaluation/code-digest.ts';
 import { evaluate, type EvaluationEnd } from '../../native/evaluation/evaluate.ts';
 import { parseResults } from '../../native/evaluation/results-file.ts';
+import { sourceDigest } from '../../native/evaluation/source-digest.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import type { AnswerRequest, EvaluateRequest, EvaluationProgress } from '../../native/rpc.ts';
 import { openEvaluationFile } from '../../trace/file.ts';
@@ -151,6 +154,33 @@ test('results of another set, length or device are moved aside, not mixed and no
   const changed = await session({ maxNewTokens: 9 });
   assert.deepEqual(changed.end.startedAnew?.changed, ['set']);
   assert.equal((await readdir(join(folder, 'out'))).filter(name => name.startsWith('results')).length, 3);
+});
+
+test('answers of other code are moved aside, though the version is the same', async () => {
+  await session();
+  const path = join(folder, 'out', 'results.jsonl');
+  const text = await readFile(path, 'utf8');
+  assert.ok(text.includes(codeDigest()));
+  await writeFile(path, text.replace(codeDigest(), '0123abcd'));
+  const { end, recorder } = await session();
+  assert.deepEqual(end.startedAnew?.changed, ['code']);
+  assert.equal(recorder.asked.length, 9);
+});
+
+test('the digest of code follows what answers are made by, and bundles carry that of their sources', async () => {
+  const native = fileURLToPath(new URL('../../native', import.meta.url));
+  assert.equal(codeDigest(), sourceDigest(native));
+  const copy = join(folder, 'native');
+  await cp(native, copy, { recursive: true });
+  assert.equal(sourceDigest(copy), codeDigest());
+  await appendFile(join(copy, 'cli/main.ts'), '// other\n');
+  assert.equal(sourceDigest(copy), codeDigest());
+  await appendFile(join(copy, 'methods/fastv.ts'), '// other\n');
+  assert.notEqual(sourceDigest(copy), codeDigest());
+  for (const bundle of ['server', 'cli']) {
+    const text = await readFile(fileURLToPath(new URL(`../../dist/${bundle}.cjs`, import.meta.url)), 'utf8');
+    assert.ok(text.includes(codeDigest()), `dist/${bundle}.cjs is of other sources, or does not say`);
+  }
 });
 
 test('a question that cannot be asked is told with its line, and the rest still runs', async () => {

@@ -8,7 +8,7 @@ import { openEvaluationFile, openTraceFile, traceFileKind, writeEvaluationFile }
 import { metadataKey } from '../../trace/schema.ts';
 import { encodeSafetensors } from '../../trace/safetensors.ts';
 import { encodeEvaluation } from '../../trace/evaluation/writer.ts';
-import { smallEvaluation } from '../fixtures/small-evaluation.ts';
+import { fetchingEvaluation, smallEvaluation } from '../fixtures/small-evaluation.ts';
 
 let folder = '';
 before(async () => {
@@ -26,6 +26,23 @@ test('an evaluation comes back from its file as it was written, missing results 
   } finally {
     await reader.close();
   }
+});
+
+test('the share of high-resolution tokens comes back where there were any, and takes no room elsewhere', async () => {
+  const path = join(folder, 'fetching.fovea');
+  await writeEvaluationFile(path, fetchingEvaluation);
+  const reader = await openEvaluationFile(path);
+  try {
+    assert.deepEqual(reader.tensors['evaluation.high_resolution_share']?.shape, [3, 6]);
+    assert.deepEqual(await reader.evaluation(), fetchingEvaluation);
+  } finally {
+    await reader.close();
+  }
+  const plain = join(folder, 'plain.fovea');
+  await writeEvaluationFile(plain, smallEvaluation);
+  const without = await openEvaluationFile(plain);
+  assert.equal(without.tensors['evaluation.high_resolution_share'], undefined);
+  await without.close();
 });
 
 test('what reads runs of a model says what the file is instead', async () => {

@@ -14,15 +14,24 @@ export const output = `${root}test/output/webview`;
 export const picture = `${root}media/samples/scene-04.png`;
 /** The bundled model on scene-04, from the real pipeline; made once. */
 export const realTrace = `${output}/scene-04.fovea`;
+/** The bundled model with its high-resolution weights on scene-03, whose small label they read; `makeDetailTrace` makes it. */
+export const detailTrace = `${output}/scene-03-flexattention.fovea`;
 /** Random numbers in a small shape. */
 export const smallTrace = `${output}/small.fovea`;
 
 type Locator = ReturnType<OpenPanel['byTest']>;
 
-async function runPipeline(): Promise<void> {
-  if (existsSync(realTrace)) return;
-  const args = ['analyze', picture, '--question', 'Describe this picture.', '--out', realTrace];
+async function analyze(image: string, question: string, trace: string, more: readonly string[] = []): Promise<void> {
+  if (existsSync(trace)) return;
+  await mkdir(output, { recursive: true });
+  const args = ['analyze', image, '--question', question, '--out', trace, ...more];
   await promisify(execFile)(process.execPath, ['--import', 'tsx', 'native/cli/main.ts', ...args], { cwd: root });
+}
+
+/** From the real pipeline, once. */
+export function makeDetailTrace(): Promise<void> {
+  const image = `${root}media/samples/scene-03.png`;
+  return analyze(image, 'What is the small word near the pumpkin?', detailTrace, ['--method', 'flexattention']);
 }
 
 /** Starts a browser for the tests of a file and stops it after them. */
@@ -35,7 +44,7 @@ export class PanelFixture {
     const fixture = new PanelFixture();
     before(async () => {
       await mkdir(output, { recursive: true });
-      await runPipeline();
+      await analyze(picture, 'Describe this picture.', realTrace);
       const reader = await openTraceFile(realTrace);
       fixture.metadata = reader.metadata;
       await reader.close();

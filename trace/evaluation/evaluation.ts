@@ -48,6 +48,8 @@ export interface EvaluationOutcome {
   /** Milliseconds, wall clock. */
   readonly ms: { readonly vision: number; readonly prefill: number; readonly decode: number };
   readonly answerTokens: number;
+  /** Of all high-resolution tokens those that a layer read, mean over layers and steps, 0 to 1; absent where none were there. */
+  readonly highResolutionShare?: number;
 }
 
 /** A line of the set, or a question, that could not be used. */

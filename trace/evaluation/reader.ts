@@ -31,16 +31,26 @@ export class EvaluationReader extends TensorFile<EvaluationTensorName> {
     checkQuestions(questions, metadata.questions);
     const answers = await this.json('evaluation.answers');
     checkAnswers(answers, metadata.conditions.length, metadata.questions);
-    const { data } = await this.slice('evaluation.outcomes');
-    const numbers = new Float64Array(data.buffer, data.byteOffset, data.byteLength / 8);
+    const numbers = await this.numbers('evaluation.outcomes');
+    const shares = this.tensors['evaluation.high_resolution_share']
+      ? await this.numbers('evaluation.high_resolution_share')
+      : undefined;
     const width = outcomeColumns.length;
     const outcomes = answers.map((row, condition) =>
       row.map((answer, question) => {
-        const start = (condition * metadata.questions + question) * width;
-        return answer === null ? undefined : outcomeOf(answer, numbers.subarray(start, start + width));
+        const index = condition * metadata.questions + question;
+        if (answer === null) return undefined;
+        const outcome = outcomeOf(answer, numbers.subarray(index * width, (index + 1) * width));
+        const share = shares?.[index] ?? NaN;
+        return Number.isNaN(share) ? outcome : { ...outcome, highResolutionShare: share };
       }),
     );
     return { metadata, questions, outcomes };
+  }
+
+  private async numbers(name: EvaluationTensorName): Promise<Float64Array> {
+    const { data } = await this.slice(name);
+    return new Float64Array(data.buffer, data.byteOffset, data.byteLength / 8);
   }
 
   private async json(name: EvaluationTensorName): Promise<unknown> {

@@ -8,6 +8,8 @@ export interface EvaluationTensorSpec {
   readonly axes: readonly EvaluationAxis[];
   readonly unit: string;
   readonly meaning: string;
+  /** Left out where nothing has it. */
+  readonly optional?: true;
 }
 
 /** Columns of `evaluation.outcomes`; NaN in all of them where nothing was computed. */
@@ -30,6 +32,14 @@ export const evaluationTensorSpecs = {
     axes: ['conditions', 'questions', 'columns'],
     unit: '0 or 1, visual tokens, multiply-accumulates, bytes, ms, text tokens',
     meaning: `Of every question under every condition: ${outcomeColumns.join(', ')}; NaN where nothing was computed`,
+  },
+  'evaluation.high_resolution_share': {
+    dtypes: ['F64'],
+    axes: ['conditions', 'questions'],
+    unit: '0 to 1',
+    meaning:
+      'Share of the high-resolution tokens that a layer read, mean over layers and steps; NaN without such tokens',
+    optional: true,
   },
   'evaluation.questions': {
     dtypes: ['U8'],

@@ -50,6 +50,8 @@ export interface GroupResult {
   readonly leaving: number;
   readonly macs: { readonly prefill: number; readonly decode: number };
   readonly kvBytes: number;
+  /** Mean over the questions with high-resolution tokens; absent where none had any. */
+  readonly highResolutionShare?: number;
   /** Medians over questions. */
   readonly ms: { readonly vision: number; readonly prefill: number; readonly decode: number; readonly total: number };
   /** Absent for no pruning itself, and where it was not run. */
@@ -113,6 +115,7 @@ function summarizeGroup(
 ): GroupResult {
   const answered = questions.flatMap(question => outcomes[question] ?? []);
   const correct = answered.filter(outcome => outcome.correct).length;
+  const shares = answered.flatMap(({ highResolutionShare }) => highResolutionShare ?? []);
   const middle = (value: (outcome: EvaluationOutcome) => number): number => median(answered.map(value));
   const average = (value: (outcome: EvaluationOutcome) => number): number => mean(answered.map(value));
   return {
@@ -124,6 +127,7 @@ function summarizeGroup(
     leaving: average(({ leaving }) => leaving),
     macs: { prefill: average(({ macs }) => macs.prefill), decode: average(({ macs }) => macs.decode) },
     kvBytes: average(({ kvBytes }) => kvBytes),
+    ...(shares.length > 0 && { highResolutionShare: mean(shares) }),
     ms: {
       vision: middle(({ ms }) => ms.vision),
       prefill: middle(({ ms }) => ms.prefill),

@@ -9,7 +9,12 @@ import {
   type EvaluationQuestion,
   evaluationSchemaVersion,
 } from './evaluation.ts';
-import { evaluationAxisLength, evaluationTensorNames, evaluationTensorSpecs } from './schema.ts';
+import {
+  evaluationAxisLength,
+  evaluationTensorNames,
+  type EvaluationTensorSpec,
+  evaluationTensorSpecs,
+} from './schema.ts';
 
 /** Reads and checks the description in an evaluation's `__metadata__`. @throws TraceError */
 export function parseEvaluationMetadata(metadata: Readonly<Record<string, string>>): EvaluationMetadata {
@@ -107,8 +112,9 @@ export function validateEvaluationTensors(
   entries: ReadonlyMap<string, TensorEntry>,
 ): void {
   for (const name of evaluationTensorNames) {
-    const spec = evaluationTensorSpecs[name];
+    const spec: EvaluationTensorSpec = evaluationTensorSpecs[name];
     const entry = entries.get(name);
+    if (!entry && spec.optional) continue;
     if (!entry) throw new TraceError('missing-tensor', `The trace lacks the tensor "${name}" (${spec.meaning}).`, name);
     const shape = spec.axes.map((axis, index) => evaluationAxisLength(axis, metadata) ?? entry.shape[index]!);
     checkTensor(name, entry, spec, shape);

@@ -13,12 +13,20 @@ export function encodeEvaluation({ metadata, questions, outcomes }: Evaluation):
   const missing = outcomeColumns.map(() => NaN);
   const numbers = outcomes.flatMap(row => row.flatMap(outcome => (outcome ? numbersOf(outcome) : missing)));
   const answers = outcomes.map(row => row.map(outcome => outcome?.answer ?? null));
-  const tensors: Record<EvaluationTensorName, TensorData> = {
+  const shares = outcomes.map(row => row.map(outcome => outcome?.highResolutionShare ?? NaN)).flat();
+  const tensors: Partial<Record<EvaluationTensorName, TensorData>> = {
     'evaluation.outcomes': {
       dtype: 'F64',
       shape: [metadata.conditions.length, metadata.questions, outcomeColumns.length],
       data: bytesOf(Float64Array.from(numbers)),
     },
+    ...(!shares.every(Number.isNaN) && {
+      'evaluation.high_resolution_share': {
+        dtype: 'F64',
+        shape: [metadata.conditions.length, metadata.questions],
+        data: bytesOf(Float64Array.from(shares)),
+      },
+    }),
     'evaluation.questions': json(questions),
     'evaluation.answers': json(answers),
   };

@@ -14,7 +14,7 @@ export interface PageDrawing {
 }
 
 const leftOut =
-  'button, input, select, textarea, vscode-button, vscode-checkbox, vscode-dropdown, .control, label, [data-figure="none"]';
+  'button, input, select, textarea, vscode-button, vscode-checkbox, vscode-dropdown, .control, .segments, label, [data-figure="none"]';
 
 /** @param root laid out and visible; @param unwanted elements of `root` that the figure has no use for */
 export function drawPage(root: Element, unwanted: readonly Element[] = []): PageDrawing {
@@ -25,6 +25,8 @@ class Drawer {
   private readonly origin: DOMRect;
   private bounds = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
   private clips = 0;
+  /** What is outside of it is cut off by the page. */
+  private readonly sight: DOMRect[] = [];
 
   constructor(
     private readonly root: Element,
@@ -48,7 +50,7 @@ class Drawer {
     const box = node.getBoundingClientRect();
     const parent = style.opacity === '1' ? into : into.appendChild(svgNode('g', { opacity: Number(style.opacity) }));
     const visible = style.visibility === 'visible';
-    if (visible && node !== this.root) this.drawBox(node, box, style, parent);
+    if (visible && node !== this.root) this.drawBox(box, style, parent);
     if (node instanceof HTMLCanvasElement) {
       if (visible) this.drawCanvas(node, box, style, parent);
     } else if (node instanceof HTMLImageElement) {
@@ -56,7 +58,9 @@ class Drawer {
     } else if (node instanceof SVGSVGElement) {
       if (visible) this.drawSvg(node, box, parent);
     } else if (box.width > 0 || box.height > 0 || style.display === 'contents' || node.childElementCount > 0) {
-      const inner = this.clipped(node, box, style, parent);
+      const cuts = style.overflowX === 'hidden' && node.scrollWidth > node.clientWidth + 1;
+      const inner = cuts ? this.clipped(box, parent) : parent;
+      if (cuts) this.sight.push(box);
       for (const child of node.childNodes) {
         if (child instanceof Element) this.visit(child, inner);
         else if (child instanceof Text && visible) {
@@ -64,19 +68,20 @@ class Drawer {
           this.coverText(child);
         }
       }
+      if (cuts) this.sight.pop();
     }
+    // Over what it surrounds, as on the page.
+    if (visible && node !== this.root) this.drawRing(node, box, style, parent);
   }
 
   /** What the page cuts off stays cut off; scrolled content is shown whole by whoever asked for the drawing. */
-  private clipped(node: Element, box: DOMRect, style: CSSStyleDeclaration, parent: SVGElement): SVGElement {
-    const cut = style.overflowX === 'hidden' && node.scrollWidth > node.clientWidth + 1;
-    if (!cut) return parent;
+  private clipped(box: DOMRect, parent: SVGElement): SVGElement {
     const id = `clip-${this.clips++}`;
     const shape = svgNode('rect', this.place(box));
     return parent.appendChild(svgNode('g', { 'clip-path': `url(#${id})` }, svgNode('clipPath', { id }, shape)));
   }
 
-  private drawBox(node: Element, box: DOMRect, style: CSSStyleDeclaration, parent: SVGElement): void {
+  private drawBox(box: DOMRect, style: CSSStyleDeclaration, parent: SVGElement): void {
     const ground = paintOf(style.backgroundColor);
     const radius = parseFloat(style.borderTopLeftRadius) || undefined;
     if (ground.opacity > 0 && box.width > 0 && box.height > 0) {
@@ -107,6 +112,9 @@ class Drawer {
         parent.append(svgNode('rect', { ...place, fill: paint.colour, ...opacityOf(paint.opacity) }));
         this.cover(box);
       });
+  }
+
+  private drawRing(node: Element, box: DOMRect, style: CSSStyleDeclaration, parent: SVGElement): void {
     // The ring of the focus is the user's, and no part of what is shown.
     const ring = style.outlineStyle === 'none' || node === document.activeElement ? 0 : parseFloat(style.outlineWidth);
     if (ring > 0)
@@ -199,13 +207,17 @@ class Drawer {
   }
 
   private cover(box: DOMRect): void {
-    const { x, y, width, height } = this.place(box);
-    const { bounds } = this;
+    const [left, right] = [
+      Math.max(box.left, ...this.sight.map(one => one.left)),
+      Math.min(box.right, ...this.sight.map(one => one.right)),
+    ];
+    if (right < left) return;
+    const { bounds, origin } = this;
     this.bounds = {
-      left: Math.min(bounds.left, x),
-      top: Math.min(bounds.top, y),
-      right: Math.max(bounds.right, x + width),
-      bottom: Math.max(bounds.bottom, y + height),
+      left: Math.min(bounds.left, left - origin.left),
+      top: Math.min(bounds.top, box.top - origin.top),
+      right: Math.max(bounds.right, right - origin.left),
+      bottom: Math.max(bounds.bottom, box.bottom - origin.top),
     };
   }
 }

@@ -83,7 +83,9 @@ class HighResolutionView implements Region {
     this.matrix = new StepMatrix(context);
     this.steps = new StepTable(context);
     tables.add(this.pictures.element, this.pictures.body, () => this.pictures.table());
-    tables.add(this.matrix.element, this.matrix.body, () => this.matrix.table());
+    tables.add(this.matrix.element, this.matrix.body, () => this.matrix.table(), {
+      caption: () => this.matrix.caption(),
+    });
     tables.add(this.masses.element, this.masses.body, () => this.masses.table(), {
       caption: () =>
         `${this.masses.body.getAttribute('aria-label') ?? ''}; share of attention, mean of heads; below: change of the attention output, relative L2 norm`,

@@ -134,7 +134,7 @@ export class MassBars {
       .join('text')
       .attr('class', 'label')
       .attr('text-anchor', 'end')
-      .attr('x', gutter - 6)
+      .attr('x', gutter - 4)
       .attr('y', ([, at]) => at)
       .text(([text]) => text);
     svg

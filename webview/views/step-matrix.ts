@@ -96,6 +96,11 @@ export class StepMatrix {
     this.drawMarks(scene, detail, rows);
   }
 
+  /** Of what is drawn. */
+  caption(): string {
+    return `${this.canvas.getAttribute('aria-label') ?? ''}; green bar: attention on high-resolution tokens`;
+  }
+
   table(): TableData {
     const detail = this.scene?.detail;
     const columns = [
