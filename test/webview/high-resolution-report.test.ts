@@ -188,3 +188,23 @@ test('zoomed in, a selected cell shows the pixels of the file, one square each',
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+test('a picture no larger than a tile, and a strip whose padding nothing may read, are drawn and explained', async () => {
+  for (const [name, width, height, notes] of [
+    ['tile', 300, 300, /not larger than a tile of 336 pixels/],
+    ['strip', 1500, 60, /padded|padding|set to 0|square/],
+  ] as const) {
+    const [image, trace] = [`${output}/detail-${name}.png`, `${output}/detail-${name}.fovea`];
+    await sharp(`${root}media/samples/scene-03.png`).resize(width, height, { fit: 'fill' }).toFile(image);
+    await makeDetailTrace(image, trace);
+    await writeReport({ sources: [trace], outPath: `${output}/detail-${name}.html`, format: 'html' });
+    const { page, faults } = await browser.openFromDisk(`${output}/detail-${name}.html`);
+    await page.getByTestId('view-high-resolution').click();
+    await page.locator('[data-testid="axis-tile"][data-tower="decoder"][data-layer="11"]').click();
+    await page.getByTestId('selection-mask').waitFor({ state: 'visible' });
+    assert.match(await plain(page, 'detail-view'), notes, name);
+    await page.screenshot({ path: `${output}/detail-${name}-view.png`, fullPage: true });
+    assert.deepEqual(faults, [], name);
+    await page.context().close();
+  }
+});

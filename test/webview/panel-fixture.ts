@@ -29,9 +29,8 @@ async function analyze(image: string, question: string, trace: string, more: rea
 }
 
 /** From the real pipeline, once. */
-export function makeDetailTrace(): Promise<void> {
-  const image = `${root}media/samples/scene-03.png`;
-  return analyze(image, 'What is the small word near the pumpkin?', detailTrace, ['--method', 'flexattention']);
+export function makeDetailTrace(image = `${root}media/samples/scene-03.png`, trace = detailTrace): Promise<void> {
+  return analyze(image, 'What is the small word near the pumpkin?', trace, ['--method', 'flexattention']);
 }
 
 /** Starts a browser for the tests of a file and stops it after them. */
