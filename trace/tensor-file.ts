@@ -95,7 +95,7 @@ export async function openHeader<Reader>(
   }
 }
 
-export async function readHeader(source: ByteSource): Promise<SafetensorsHeader> {
+async function readHeader(source: ByteSource): Promise<SafetensorsHeader> {
   const prefix = await source.read(0, Math.min(lengthPrefixBytes, source.size));
   const length = headerLength(prefix, source.size);
   return parseHeader(await source.read(lengthPrefixBytes, length), source.size);

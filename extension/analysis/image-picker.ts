@@ -21,7 +21,7 @@ export async function pickImage(extensionUri: vscode.Uri): Promise<vscode.Uri | 
 }
 
 /** The image that is open in the active editor. */
-export function activeImage(): vscode.Uri | undefined {
+function activeImage(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const hasUri = input instanceof vscode.TabInputCustom || input instanceof vscode.TabInputText;
   return hasUri && isImageFile(input.uri.path) ? input.uri : undefined;

@@ -13,7 +13,7 @@ export async function offerWritten(target: vscode.Uri, opener: 'editor' | 'syste
 }
 
 /** In the Explorer where the workspace has the file, else in the system's file manager. */
-export async function revealFile(file: vscode.Uri): Promise<void> {
+async function revealFile(file: vscode.Uri): Promise<void> {
   const inWorkspace = vscode.workspace.getWorkspaceFolder(file) !== undefined;
   await vscode.commands.executeCommand(inWorkspace ? 'revealInExplorer' : 'revealFileInOS', file);
 }

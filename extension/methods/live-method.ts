@@ -75,7 +75,7 @@ export class LiveMethod implements vscode.Disposable {
 }
 
 /** As the run was, with the module as it is now: only parameters that were set by hand are set again. */
-export function requestFor(
+function requestFor(
   trace: vscode.Uri,
   { image, prompt, model, generation, method }: RunMetadata,
   module: string,

@@ -22,7 +22,7 @@ interface RecordedRow {
 }
 
 /** Maps of every head are kept while they stay below this, so that a trace with everything else stays below 60 MB. */
-export const mostMapBytes = 40_000_000;
+const mostMapBytes = 40_000_000;
 
 export class CrossAttentionRecorder {
   private readonly rows: RecordedRow[] = [];

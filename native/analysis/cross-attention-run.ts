@@ -153,7 +153,7 @@ export interface PlacedFeatures {
 }
 
 /** The large image in raster order; each token's place is its tile. */
-export async function tiledFeatures(
+async function tiledFeatures(
   engine: Engine,
   config: ModelConfig,
   { large }: Pick<CrossAttentionInput, 'large'>,
@@ -170,7 +170,7 @@ export async function tiledFeatures(
 }
 
 /** Frames one after another, as they are; the place of a token is its frame. @param first features of the first frame, which were computed already */
-export async function frameFeatures(
+async function frameFeatures(
   engine: Engine,
   config: ModelConfig,
   { frames, pixelsOf }: Pick<CrossAttentionInput, 'frames' | 'pixelsOf'>,

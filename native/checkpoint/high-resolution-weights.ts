@@ -59,7 +59,7 @@ const releasedZoom = 3;
 const releasedCells = 9;
 
 /** First layer that attends, where nothing else says so: the paper's boundary, scaled to the depth. */
-export function firstAttendingLayer(layers: number): number {
+function firstAttendingLayer(layers: number): number {
   return Math.max(1, Math.round(layers * plainShare));
 }
 

@@ -35,7 +35,7 @@ export class EvaluationLine {
 }
 
 /** Bar, count, remaining time, and what was finished last where there is room. */
-export function evaluationText(progress: EvaluationProgress, columns: number, style: TextStyle): string {
+function evaluationText(progress: EvaluationProgress, columns: number, style: TextStyle): string {
   const { done, total, question, condition } = progress;
   const filled = total > 0 ? Math.round((Math.min(done, total) / total) * barWidth) : 0;
   const bar = style.cyan('━'.repeat(filled)) + style.dim('─'.repeat(barWidth - filled));
@@ -50,7 +50,7 @@ function remainingText({ done, total, remaining }: EvaluationProgress): string {
 }
 
 /** "40 s", "12 min", "3 h 20 min" */
-export function durationText(milliseconds: number): string {
+function durationText(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);
   if (seconds < 100) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);

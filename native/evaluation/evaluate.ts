@@ -25,7 +25,7 @@ import { openResults, resultsName } from './results-file.ts';
 import { runEvaluation } from './run-evaluation.ts';
 import { summaryJson, summaryLines } from './summary-files.ts';
 
-export const evaluationTraceName = 'evaluation.fovea';
+const evaluationTraceName = 'evaluation.fovea';
 
 export interface EvaluationOptions {
   readonly progress?: ((progress: EvaluationProgress) => void) | undefined;

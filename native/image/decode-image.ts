@@ -28,7 +28,7 @@ const browserImages: Partial<Record<string, BrowserImage>> = {
 };
 
 /** 100 megapixels: 300 MB decoded. */
-export const defaultPixelLimit = 100_000_000;
+const defaultPixelLimit = 100_000_000;
 const largestFile = 2 ** 30;
 /** Vector drawings are rendered at least this large, so that small icons keep their detail. */
 const vectorSide = 1024;

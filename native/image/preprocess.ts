@@ -79,7 +79,7 @@ function padToSquare(image: RgbImage, mean: readonly number[]): { source: RowSou
 }
 
 /** Size after resizing; the long edge is truncated, as transformers' `get_resize_output_image_size` does. */
-export function resizedSize({ width, height }: Size, { resize }: Pick<ProcessorSettings, 'resize'>): Size {
+function resizedSize({ width, height }: Size, { resize }: Pick<ProcessorSettings, 'resize'>): Size {
   if (!resize) return { width, height };
   if ('width' in resize.to) return resize.to;
   const { shortestEdge } = resize.to;

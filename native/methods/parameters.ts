@@ -25,7 +25,7 @@ export function completeParameters(
 }
 
 /** @throws FoveaError `usage` */
-export function checkParameter(spec: ParameterSpec, value: ParameterValue): ParameterValue {
+function checkParameter(spec: ParameterSpec, value: ParameterValue): ParameterValue {
   const { name, kind, choices = [] } = spec;
   switch (kind) {
     case 'number':

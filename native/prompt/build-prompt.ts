@@ -167,7 +167,7 @@ const lookahead = 64;
  * Characters of the prompt that a token stands for. Tokenizers add spaces at the start of a text, swallow them beside
  * special tokens, and may normalise; a token found nowhere near stands for nothing.
  */
-export function findSpan(prompt: string, cursor: number, text: string, special: boolean): readonly [number, number] {
+function findSpan(prompt: string, cursor: number, text: string, special: boolean): readonly [number, number] {
   if (text === '' || prompt.startsWith(text, cursor)) return [cursor, cursor + text.length];
   const bare = text.trimStart();
   if (bare !== '' && prompt.startsWith(bare, cursor)) return [cursor, cursor + bare.length];

@@ -5,7 +5,7 @@ import { seenPart, stillSize, type EncodedPicture, type StillParts } from './hea
 type Rgb = readonly [number, number, number];
 
 /** run-a and run-b of the light theme. */
-export const runColours: readonly [Rgb, Rgb] = [
+const runColours: readonly [Rgb, Rgb] = [
   [0xa2, 0x3b, 0x78],
   [0x00, 0x70, 0x4f],
 ];

@@ -7,7 +7,7 @@ import { trafficReport } from './kinds/traffic-report.ts';
 import type { ReportKind, ReportSource } from './report-kind.ts';
 
 /** In the order in which they are asked; the first that accepts makes the report. */
-export const reportKinds: readonly ReportKind[] = [runReport, comparisonReport, evaluationReport, trafficReport];
+const reportKinds: readonly ReportKind[] = [runReport, comparisonReport, evaluationReport, trafficReport];
 
 /** @throws FoveaError `usage` when no kind takes what was given */
 export async function kindFor(sources: readonly ReportSource[]): Promise<ReportKind> {

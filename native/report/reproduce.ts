@@ -122,7 +122,7 @@ async function requireSameModule({ method }: RunMetadata): Promise<void> {
 
 type Reduced = Pick<RunMetadata, 'reduction'>;
 
-export function compareReductions(before: Reduced, now: Reduced): ReductionComparison {
+function compareReductions(before: Reduced, now: Reduced): ReductionComparison {
   const [first, second] = [before.reduction, now.reduction];
   if (!first || !second) return {};
   const layersThatDiffer = first.layers.flatMap(({ entering, leaving, cached }, layer) => {

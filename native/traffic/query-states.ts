@@ -7,7 +7,7 @@ import { rotaryTables } from '../engine/rotary-embedding.ts';
 import { decodeWire } from './wire.ts';
 
 /** One weight as float32. */
-export async function readWeight({ file, offset, bytes, dtype }: Weight): Promise<Float32Array> {
+async function readWeight({ file, offset, bytes, dtype }: Weight): Promise<Float32Array> {
   const handle = await open(file);
   try {
     const data = new Uint8Array(bytes);

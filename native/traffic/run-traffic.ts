@@ -59,7 +59,7 @@ export interface TrafficOutcome {
 }
 
 /** Each thread loads ONNX Runtime; more of them than this only fight for the processor. */
-export const mostEmbeddedRanks = 64;
+const mostEmbeddedRanks = 64;
 /** FLOPs that the comparison with one device may cost: a few seconds in plain loops. */
 const referenceBudget = 2e9;
 

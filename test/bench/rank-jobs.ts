@@ -22,7 +22,7 @@ interface JobFile {
 }
 
 /** One row of table 3 with as many text and visual tokens per rank as there, divided by `scale`. */
-export function presetJob(name: string, row: number, ranks: number, element: ElementType, scale: number): RanksJob {
+function presetJob(name: string, row: number, ranks: number, element: ElementType, scale: number): RanksJob {
   const preset = presets.find(known => known.name === name);
   const size = preset?.sizes.a100[row - 1];
   if (!preset || !size) throw new Error(`There is no row ${row} of a preset "${name}".`);

@@ -42,7 +42,7 @@ export interface MadeStage {
 }
 
 /** Metadata and tensors of a made-up method on the small shape, worked out here and not by the code under test. */
-export function madeReduction(
+function madeReduction(
   stages: readonly MadeStage[],
   shape: Pick<SyntheticShape, 'layers' | 'visionLayers' | 'grid'> = smallShape,
 ): { reduction: TokenReduction; tensors: Partial<Record<string, TraceTensor>> } {

@@ -13,7 +13,7 @@ import { defaultWire, type Sizes, splitEvenly } from '../../trace/traffic/sizes.
 import { simulate } from '../../trace/traffic/timeline.ts';
 import { bytesOf } from '../../trace/writer.ts';
 
-export const answerWords =
+const answerWords =
   'ASSISTANT: Four moose , a green apple in the center and a yellow sign that says " LOVE " on a brown background .';
 const asked = '⏎ Describe this picture . ⏎'.split(' ');
 const tokens = [

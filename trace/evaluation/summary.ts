@@ -69,7 +69,7 @@ export interface EvaluationSummary {
   readonly conditions: readonly ConditionSummary[];
 }
 
-export function questionGroups({ questions }: Pick<Evaluation, 'questions'>): QuestionGroup[] {
+function questionGroups({ questions }: Pick<Evaluation, 'questions'>): QuestionGroup[] {
   const all = questions.map((_, index) => index);
   const kinds = [...new Set(questions.map(({ kind }) => kind))].sort();
   const ofKind = (wanted: (kind: string) => boolean): number[] => all.filter(index => wanted(questions[index]!.kind));
@@ -152,7 +152,7 @@ function compare(questions: readonly number[], outcomes: Outcomes, reference: Ou
 }
 
 /** Of the questions that both answered. */
-export function pairedCounts(questions: readonly number[], first: Outcomes, second: Outcomes): PairedCounts {
+function pairedCounts(questions: readonly number[], first: Outcomes, second: Outcomes): PairedCounts {
   const counts = { both: 0, onlyFirst: 0, onlySecond: 0, neither: 0 };
   for (const question of questions) {
     const [a, b] = [first[question], second[question]];

@@ -3,7 +3,7 @@
 export type Interval = readonly [start: number, end: number];
 
 /** Disjoint and sorted. */
-export function union(intervals: readonly Interval[]): Interval[] {
+function union(intervals: readonly Interval[]): Interval[] {
   const merged: [number, number][] = [];
   for (const [start, end] of intervals.filter(([from, to]) => to > from).toSorted(([a], [b]) => a - b)) {
     const last = merged.at(-1);

@@ -70,6 +70,6 @@ export function trafficAxisLength(
   }
 }
 
-export function isLedgerTable(name: string): name is LedgerTable {
+function isLedgerTable(name: string): name is LedgerTable {
   return name in ledgerColumns;
 }

@@ -217,7 +217,7 @@ export function tokenWords(token: TraceToken): string {
 }
 
 /** Where the two answers part, with the probability of each way. */
-export function partingWords(a: Side, b: Side, pairs: PairScene['pairs']): string {
+function partingWords(a: Side, b: Side, pairs: PairScene['pairs']): string {
   const legend = 'framed: not in the other answer · bar: probability';
   const parting = pairs.findIndex(({ same }) => !same);
   if (pairs.length === 0) return 'Neither has an answer.';

@@ -83,7 +83,7 @@ export function alignAnswers(first: ComparedRun, second: ComparedRun): AlignedPa
 }
 
 /** Where a run stands at a layer of the tower that is in focus. */
-export function momentOf({ tower, layers, visionLayer }: Scene['focus'], decode: boolean): Moment {
+function momentOf({ tower, layers, visionLayer }: Scene['focus'], decode: boolean): Moment {
   if (tower === 'vision') return { tower, layer: visionLayer };
   return decode ? { tower: 'decode', layer: 0 } : { tower, layer: layers.last };
 }

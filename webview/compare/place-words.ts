@@ -13,8 +13,7 @@ import { patchWords } from './patch-words.ts';
 const tableLength = 20;
 const rampWidth = 120;
 
-export const at = (patch: number, columns: number): string =>
-  `row ${Math.floor(patch / columns)}, column ${patch % columns}`;
+const at = (patch: number, columns: number): string => `row ${Math.floor(patch / columns)}, column ${patch % columns}`;
 
 const stagesOf = ({ run }: Side): NonNullable<Side['run']['metadata']['reduction']>['stages'] =>
   run.metadata.reduction?.stages ?? [];
@@ -24,7 +23,7 @@ const whyUnknown = (...sides: readonly Side[]): string =>
   sides.some(({ run }) => run.unrecorded) ? 'not recorded' : 'being read';
 
 /** Whose attention a side shows: "row that predicts “apple”", "CLS". */
-export function subjectOf({ base }: PairScene, side: Side): string {
+function subjectOf({ base }: PairScene, side: Side): string {
   if (base.focus.tower === 'vision') return 'CLS';
   return side.token === undefined ? 'no token in this place' : rowName(side.token, 'predicts', side.run.metadata);
 }

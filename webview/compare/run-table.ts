@@ -77,7 +77,7 @@ export class RunTable {
 }
 
 /** Indices into `runs`: A, B, then the others. */
-export function orderOf({ runs, a, b }: PairScene): number[] {
+function orderOf({ runs, a, b }: PairScene): number[] {
   const [first, second] = [runs.indexOf(a.run), runs.indexOf(b.run)];
   return [first, second, ...runs.keys()].filter((index, place, all) => all.indexOf(index) === place);
 }

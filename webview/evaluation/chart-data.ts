@@ -114,7 +114,7 @@ export function points(value: number): string {
   return `${value < 0 && rounded !== '0.0' ? '−' : '+'}${rounded}`;
 }
 
-export const pProbability = (value: number): string => (value < 0.001 ? '< 0.001' : value.toFixed(3));
+const pProbability = (value: number): string => (value < 0.001 ? '< 0.001' : value.toFixed(3));
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 

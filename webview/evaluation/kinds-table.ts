@@ -87,7 +87,7 @@ export class KindsTable {
 }
 
 /** The marker of a method, as in the chart. */
-export function markerIcon(series: number): SVGSVGElement {
+function markerIcon(series: number): SVGSVGElement {
   const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   icon.setAttribute('viewBox', '-6 -6 12 12');
   icon.setAttribute('width', '12');

@@ -24,7 +24,7 @@ const shapes: readonly SymbolType[] = [
   symbolWye,
   symbolAsterisk,
 ];
-export const seriesColours = 8;
+const seriesColours = 8;
 
 /** Path of a marker around the origin. @param area in square pixels */
 export function markerPath(series: number, area: number): string {

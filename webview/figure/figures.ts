@@ -7,7 +7,7 @@ import { drawPage } from './page-drawing.ts';
 import { composeSheet, type FigureScale, type FinishedSheet } from './figure-sheet.ts';
 
 /** The whole view has no number in the registry. */
-export const wholeView = -1;
+const wholeView = -1;
 
 /** What the panel around a figure says to it. */
 export interface FigureSetting {

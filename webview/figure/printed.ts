@@ -4,7 +4,7 @@ import type { FigureFormat } from '../messages.ts';
 import type { FinishedSheet } from './figure-sheet.ts';
 import { withResolution } from './png-resolution.ts';
 
-export const dotsPerInch = 300;
+const dotsPerInch = 300;
 
 export async function printSheet(sheet: FinishedSheet, format: FigureFormat): Promise<Uint8Array<ArrayBuffer>> {
   if (format === 'svg') return new TextEncoder().encode(sheet.svg);

@@ -28,7 +28,7 @@ export function detailMissing(run: RunMetadata): string | undefined {
 }
 
 /** By which rule patches are taken. */
-export function ruleWords({ rule }: HighResolution, patches: number): string {
+function ruleWords({ rule }: HighResolution, patches: number): string {
   return rule.kind === 'count'
     ? `strongest ${count(rule.count)} of ${count(patches)} patches`
     : `patches above ${rule.threshold} of 255`;

@@ -72,7 +72,7 @@ function step(
   return { layer, stages, entering, leaving, dropped, mergedAway, rescued };
 }
 
-export function partsOf(counts: TokenCounts): FlowParts {
+function partsOf(counts: TokenCounts): FlowParts {
   const { single, merged, keySingle, keyMerged } = counts;
   return { key: keySingle + keyMerged, single: single - keySingle, merged: merged - keyMerged };
 }

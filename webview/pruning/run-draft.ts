@@ -2,7 +2,7 @@ import type { MethodDescription, ParameterValue } from '../../trace/schema.ts';
 import type { PanelMethod, PanelParameter, RunAgain } from '../messages.ts';
 
 /** A value as the user writes it: lists with commas. */
-export function writtenValue(value: ParameterValue): string {
+function writtenValue(value: ParameterValue): string {
   return typeof value === 'object' ? value.join(', ') : String(value);
 }
 

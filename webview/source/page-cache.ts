@@ -6,7 +6,7 @@ import type { AxisRange, TraceSource } from './trace-source.ts';
 export type Page = Float32Array | Promise<Float32Array>;
 
 /** 64 MiB of decoded values. */
-export const defaultPageBytes = 64 * 2 ** 20;
+const defaultPageBytes = 64 * 2 ** 20;
 
 /**
  * Decoded pages of a trace, least recently used out first. Values that are here are returned at once, so that a hover

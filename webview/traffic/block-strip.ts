@@ -6,7 +6,7 @@ import { rankClass } from './rank-rows.ts';
 import type { Focus, Pointed } from './traffic-state.ts';
 
 /** Rank that owns each query row. */
-export function ownersOfRows({ sharding }: TrafficWorkload): number[] {
+function ownersOfRows({ sharding }: TrafficWorkload): number[] {
   return sharding.queryRows.flatMap((rows, owner) => Array.from({ length: rows }, () => owner));
 }
 

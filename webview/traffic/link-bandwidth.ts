@@ -12,7 +12,7 @@ const plot = { left: 72, right: 16, height: 64, top: 20, gap: 30 };
 const bins = 120;
 
 /** [bins], bytes per second that leave a rank, mean of each bin; of all ranks' mean without `rank` */
-export function sendRate({ ledger, ranks }: RunTraffic, end: number, rank?: number): number[] {
+function sendRate({ ledger, ranks }: RunTraffic, end: number, rank?: number): number[] {
   const width = end / bins;
   const carried = Array.from({ length: bins }, () => 0);
   for (const { source, bytes, started, ended } of ledger.transfers) {

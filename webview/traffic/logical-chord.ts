@@ -13,7 +13,7 @@ import type { Focus } from './traffic-state.ts';
 const side = 248;
 const outer = 104;
 const band = 8;
-export const mostChordRanks = 16;
+const mostChordRanks = 16;
 
 export class LogicalChord {
   readonly body = svgElement('svg', {

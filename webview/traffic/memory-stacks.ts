@@ -23,7 +23,7 @@ const kinds: readonly (readonly [key: keyof HeldBytes, name: string])[] = [
 const [left, right, bar, head, mostBars] = [34, 72, 12, 22, 16];
 
 /** [ranks], the event at which a rank held most; undefined where nothing was recorded */
-export function fullest({ ledger, ranks }: RunTraffic): (MemoryEvent | undefined)[] {
+function fullest({ ledger, ranks }: RunTraffic): (MemoryEvent | undefined)[] {
   const most: (MemoryEvent | undefined)[] = Array.from({ length: ranks }, () => undefined);
   for (const event of ledger.memory) {
     const known = most[event.rank];

@@ -20,7 +20,7 @@ export function rankRows(ranks: number): RankRows {
 }
 
 /** From this many ranks on lanes are folded to the rank in focus and its neighbours. */
-export const mostLanes = 12;
+const mostLanes = 12;
 const neighbours = 2;
 
 /** Ranks whose lanes are drawn. @param narrow only that of the focus */

@@ -8,7 +8,7 @@ import { sizeText } from './run-text.ts';
 import type { Thumbnails } from './thumbnails.ts';
 import type { TrafficNode } from './traffic-items.ts';
 
-export const runsViewId = 'fovea.runs';
+const runsViewId = 'fovea.runs';
 
 /** For deleted runs. */
 export function trashFolder(globalStorageUri: vscode.Uri): vscode.Uri {

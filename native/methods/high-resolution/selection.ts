@@ -37,7 +37,7 @@ export function paddingMargin(width: number, height: number, { rows, columns }: 
 }
 
 /** Zero in the margin. @param row [patches] */
-export function suppressMargin(row: Float32Array, grid: Grid, margin: Grid): Float32Array {
+function suppressMargin(row: Float32Array, grid: Grid, margin: Grid): Float32Array {
   if (margin.rows === 0 && margin.columns === 0) return row;
   return row.map((value, patch) => {
     const [y, x] = [Math.floor(patch / grid.columns), patch % grid.columns];

@@ -13,7 +13,7 @@ export interface MustDropParameters extends FilterThresholds {
 }
 
 /** Thresholds of the official scripts for 576 visual tokens; TextVQA. They publish none for most other benchmarks. */
-export const publishedThresholds: readonly (FilterThresholds & { readonly budget: number })[] = [
+const publishedThresholds: readonly (FilterThresholds & { readonly budget: number })[] = [
   { budget: 192, globalThreshold: 0.001, localThreshold: 0.001 },
   { budget: 128, globalThreshold: 0.0012, localThreshold: 0.001 },
   { budget: 64, globalThreshold: 0.011, localThreshold: 0.01 },

@@ -32,7 +32,7 @@ export function windowGrid({ rows, columns }: { rows: number; columns: number },
 }
 
 /** Patches of every window, both in raster order. */
-export function windowsOf({ side, window }: WindowGrid): number[][] {
+function windowsOf({ side, window }: WindowGrid): number[][] {
   const across = side / window;
   return Array.from({ length: across * across }, (_, index) => {
     const top = Math.floor(index / across) * window;

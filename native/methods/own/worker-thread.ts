@@ -5,7 +5,7 @@ import { FoveaError } from '../../errors.ts';
 import type { WorkerAnswer, WorkerCall } from './worker-messages.ts';
 
 /** A function of a method runs once a layer, so half a minute is an endless loop and not a slow rule. */
-export const callSeconds = 30;
+const callSeconds = 30;
 const heapMegabytes = 2048;
 
 interface Pending {

@@ -16,7 +16,7 @@ export interface Quantity {
 const decimal = (value: number): string => value.toFixed(1);
 
 /** Of the decoder's layers in prefill, over all tokens, by F3. */
-export function decoderPrefillMacs({ reduction, model, visual, promptTokens }: RunMetadata): number | undefined {
+function decoderPrefillMacs({ reduction, model, visual, promptTokens }: RunMetadata): number | undefined {
   const { hiddenSize, intermediateSize, layers } = model.decoder;
   if (intermediateSize === undefined) return undefined;
   const sequences = reduction?.layers.map(({ sequence }) => sequence);
@@ -32,7 +32,7 @@ function visualCacheBytes({ reduction, model, visual }: RunMetadata): number {
   return cached.reduce((sum, entries) => sum + entries, 0) * keyValueBytes(model.decoder, 4);
 }
 
-export function meanTokenProbability({ tokens, promptTokens }: RunMetadata): number | undefined {
+function meanTokenProbability({ tokens, promptTokens }: RunMetadata): number | undefined {
   const own = tokens.slice(promptTokens).flatMap(({ logprob }) => (logprob === undefined ? [] : Math.exp(logprob)));
   return own.length === 0 ? undefined : own.reduce((sum, value) => sum + value, 0) / own.length;
 }

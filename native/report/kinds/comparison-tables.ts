@@ -8,10 +8,10 @@ import { alignAnswers, answerTokens, metadataOf, runTitle, type ComparedRun } fr
 import { quantities } from './comparison-costs.ts';
 
 const minus = '\u2212';
-export const logprobWords = (value: number | undefined): string =>
+const logprobWords = (value: number | undefined): string =>
   value === undefined ? '' : signed(value).replace(/^\+/, '');
 
-export function signed(value: number): string {
+function signed(value: number): string {
   if (Math.abs(value) < 0.00005) return '0';
   return `${value < 0 ? minus : '+'}${Math.abs(value).toFixed(4)}`;
 }
@@ -102,7 +102,7 @@ export function costSection(runs: readonly ComparedRun[]): Section {
 }
 
 /** Name and words of everything that a run depends on. */
-export function parametersOf(run: ComparedRun): readonly (readonly [name: string, value: string])[] {
+function parametersOf(run: ComparedRun): readonly (readonly [name: string, value: string])[] {
   const { model, image, prompt, method, generation, engine, producer } = metadataOf(run);
   return [
     ['image SHA-256', image.digest],

@@ -54,7 +54,7 @@ export function runNumbers(content: RunContent, trace: TraceName): Readonly<Reco
 }
 
 /** As few digits as give the same float32 again. */
-export const floats = (values: Float32Array): number[] => Array.from(values, shortest);
+const floats = (values: Float32Array): number[] => Array.from(values, shortest);
 
 function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import { edition, projectFolder, type Editor } from './editor.ts';
 
-export const screenshotFolder = path.join(projectFolder, 'test/output', edition === 'oldest' ? 'e2e-oldest' : 'e2e');
+const screenshotFolder = path.join(projectFolder, 'test/output', edition === 'oldest' ? 'e2e-oldest' : 'e2e');
 
 const quickInput = '.quick-input-widget:visible';
 const quickInputBox = `${quickInput} .quick-input-filter input`;

@@ -9,7 +9,7 @@ import { exchangeAll } from './gathering.ts';
 import type { AlgorithmPrograms, PartOfHeads, ProgramBuilder } from './program-builder.ts';
 
 /** @throws TrafficError `heads` */
-export function requireUlyssesHeads({ shape, sharding, wire }: Sizes): void {
+function requireUlyssesHeads({ shape, sharding, wire }: Sizes): void {
   const ranks = sharding.queryRows.length;
   const { queryHeads, keyValueHeads } = shape;
   const refuse = (problem: string): never => {
@@ -30,7 +30,7 @@ export function requireUlyssesHeads({ shape, sharding, wire }: Sizes): void {
 }
 
 /** The heads of a tensor that a rank works on. */
-export function ulyssesHeads(kind: TensorKind, rank: number, { shape, sharding }: Sizes): PartOfHeads {
+function ulyssesHeads(kind: TensorKind, rank: number, { shape, sharding }: Sizes): PartOfHeads {
   const ranks = sharding.queryRows.length;
   const heads = isKeyValue(kind) ? shape.keyValueHeads : shape.queryHeads;
   if (heads < ranks) return { firstHead: Math.floor((rank * heads) / ranks), heads: 1 };
