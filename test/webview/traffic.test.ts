@@ -5,6 +5,9 @@ import { promisify } from 'node:util';
 import { openTrafficFile } from '../../trace/file.ts';
 import type { Ledger } from '../../trace/traffic/ledger.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import { quadrantMap } from '../../trace/traffic/planner.ts';
+import { ratesOfRun } from '../../trace/traffic/run-rates.ts';
+import { seconds } from '../../webview/traffic/quantity.ts';
 import { output, PanelFixture, picture, smallTrace, textOf, waitForText } from './panel-fixture.ts';
 import { root, themes, type OpenPanel } from './panel-rig.ts';
 import { writeSyntheticTraffic } from './synthetic-traffic.ts';
@@ -237,3 +240,39 @@ for (const width of [1100, 800, 480]) {
     });
   });
 }
+
+for (const theme of themes) {
+  test(`the map of sizes in ${theme}: who is faster where, and where this workload lies`, async () => {
+    await fixture.withPanel(smallTrace, { traffic: image, theme }, async panel => {
+      const chart = panel.page.locator('.quadrants');
+      await chart.scrollIntoViewIfNeeded();
+      await chart.screenshot({ path: `${output}/traffic-quadrants-${theme}.png` });
+      assert.match(await textOf(panel, 'quadrant-pointed'), /^◆ this workload, 30 queries, 5184 keys: about equal/);
+    });
+  });
+}
+
+test('the map of sizes is the planner’s, cell by cell, and tells the cell under the pointer', async () => {
+  const { metadata, ledger } = await contents(image);
+  const [run] = metadata.runs;
+  const own = { ...ledger, computes: ledger.computes.filter(event => event.run === 0) };
+  const { rates } = ratesOfRun(run!, own);
+  await fixture.withPanel(smallTrace, { traffic: image }, async panel => {
+    const rows = await tableOf(panel, '.quadrants', 'quadrants');
+    assert.ok(rows.length >= 10 * 15, String(rows.length));
+    const { shape } = metadata.workload;
+    for (const row of [rows[0]!, rows[100]!, rows.at(-1)!]) {
+      const [queries, keys, lv, ring] = row;
+      const point = { ranks: 8, pass: 'forward' as const, shape, wire: run!.wire, rates };
+      const [cell] = quadrantMap([number(queries!)], [number(keys!)], point);
+      assert.deepEqual([lv, ring], [seconds(cell!.lvXattn), seconds(cell!.ring)]);
+    }
+    const drawing = panel.page.getByTestId('quadrants');
+    const box = (await drawing.boundingBox())!;
+    await drawing.hover({ position: { x: box.width - 20, y: 20 } });
+    const most = rows.at(-1)!;
+    await waitForText(panel, 'quadrant-pointed', new RegExp(`^${most[0]} queries, ${most[1]} keys`));
+    await panel.page.mouse.move(2, 2);
+    await waitForText(panel, 'quadrant-pointed', /^◆ this workload/);
+  });
+});

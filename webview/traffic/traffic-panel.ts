@@ -2,6 +2,7 @@
 import { decodeLedger } from '../../trace/traffic/ledger-tables.ts';
 import { type LedgerTable, ledgerTables } from '../../trace/traffic/ledger.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import type { Pass } from '../../trace/traffic/schedule.ts';
 import { ChartTables } from '../charts.ts';
 import { currentTheme, followTheme } from '../colour/theme.ts';
 import { atResolution, element } from '../element.ts';
@@ -18,6 +19,8 @@ import { LinkBandwidth } from './link-bandwidth.ts';
 import { LogicalChord } from './logical-chord.ts';
 import { MemoryStacks } from './memory-stacks.ts';
 import { OriginView } from './origin-view.ts';
+import { QuadrantChart } from './quadrant-chart.ts';
+import { type QuadrantData, quadrantData } from './quadrant-data.ts';
 import { RingAxis } from './ring-axis.ts';
 import { RoundPlayer } from './round-player.ts';
 import { RunRow } from './run-row.ts';
@@ -55,6 +58,8 @@ export class TrafficPanel {
   private readonly memory = new MemoryStacks();
   private readonly chord = new LogicalChord();
   private readonly agreement = new AgreementTable();
+  private readonly quadrants = new QuadrantChart();
+  private readonly quadrantData = new Map<Pass, QuadrantData | undefined>();
   private readonly axis: RingAxis;
   private readonly player: RoundPlayer;
   private readonly view: HTMLElement;
@@ -89,6 +94,7 @@ export class TrafficPanel {
     const details = element(
       'div',
       { class: 'details' },
+      this.quadrants.element,
       this.bandwidth.element,
       this.memory.element,
       this.agreement.element,
@@ -197,6 +203,7 @@ export class TrafficPanel {
     tables.add(this.origin.element, this.origin.body, () => this.origin.data(), { title: 'Workload' });
     for (const row of this.rows) row.register(tables);
     tables.add(this.runTable.element, this.runTable.body, () => this.runTable.data(), { title: 'Bytes and times' });
+    tables.add(this.quadrants.element, this.quadrants.body, () => this.quadrants.data());
     tables.add(this.bandwidth.element, this.bandwidth.body, () => this.bandwidth.data());
     tables.add(this.memory.element, this.memory.body, () => this.memory.data());
     tables.add(this.chord.element, this.chord.body, () => this.chord.data());
@@ -262,12 +269,20 @@ export class TrafficPanel {
     }
     this.runTable.draw(shown, focus);
     const detail = Math.max(300, mode === 'narrow' || mode === 'stacked' ? canvas : Math.floor((canvas - 24) / 2));
+    this.quadrants.draw(this.quadrantsOf(choice.pass), detail, theme);
     this.bandwidth.draw(shown, focus, detail, choice.timeAxis === 'shared');
     this.memory.draw(shown, focus, detail);
     this.chord.draw(focus);
     this.agreement.draw(shown);
     this.axis.draw(focus, this.player.playing);
     this.announcer.say(this.readout.spoken(focus));
+  }
+
+  /** Made once for each pass: hundreds of predictions. */
+  private quadrantsOf(pass: Pass): QuadrantData | undefined {
+    if (!this.quadrantData.has(pass))
+      this.quadrantData.set(pass, quadrantData(this.runs, this.metadata.workload, pass));
+    return this.quadrantData.get(pass);
   }
 
   private step(): boolean {
