@@ -119,9 +119,10 @@ export class Actions {
   /** Gives back one locked thing, the patch before the token. @returns whether anything was locked */
   unlock(): boolean {
     this.hover.set(nothingHovered);
-    const { patch, tokenLocked } = this.selection.get();
+    const { patch, tokenLocked, frame } = this.selection.get();
     if (patch !== null) this.selection.set({ patch: null });
     else if (tokenLocked) this.selection.set({ tokenLocked: false });
+    else if (frame !== null) this.selection.set({ frame: null });
     else return false;
     return true;
   }

@@ -6,6 +6,7 @@ import './style/canvas.css';
 import './style/pruning-charts.css';
 import './style/pruning.css';
 import './style/high-resolution.css';
+import './style/cross-attention.css';
 import './style/axis.css';
 import './style/light-theme.css';
 import './style/evaluation.css';

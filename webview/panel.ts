@@ -16,7 +16,6 @@ import { listenToKeys } from './frame/keyboard.ts';
 import { Picture } from './frame/picture.ts';
 import { RunBar } from './frame/run-bar.ts';
 import { TokenStrip } from './frame/token-strip.ts';
-import { SelectionSource } from './high-resolution/selection-source.ts';
 import type { Host } from './host.ts';
 import { imageGeometry, type ImageGeometry } from './image/geometry.ts';
 import { ShownPicture } from './image/shown-picture.ts';
@@ -24,7 +23,6 @@ import { layoutFor, type Layout } from './layout.ts';
 import { measureFirstPaint, measureStepDrawn } from './measures.ts';
 import type { FigureFormat, FigureName, FigureTheme, PanelMethod } from './messages.ts';
 import type { KnownMethods, PanelContext, Region } from './panel-context.ts';
-import { FateSource } from './pruning/fate-source.ts';
 import { stageToBeginWith } from './pruning/stages.ts';
 import { Prefetch } from './prefetch.ts';
 import { selectionFor, type SavedState } from './saved-state.ts';
@@ -121,7 +119,7 @@ export class Panel {
     // The picture comes first: it is what a hover is watched in.
     const frame = [picture, shown, strip, axis];
     const prefetch = new Prefetch(pages, metadata);
-    const builder = new SceneBuilder(metadata, pages, new FateSource(source), new SelectionSource(source, pages.cache));
+    const builder = new SceneBuilder(source, pages);
     // Where two columns do not share rows, each packs its own regions; elsewhere the grid places them one by one.
     const origin = element('div', { class: 'origin' }, picture.element, ...shown.legends, shown.caveat);
     const canvas = element('div', { class: 'canvas-column' }, shown.element, ...shown.readouts);
@@ -342,7 +340,7 @@ export class Panel {
     this.announce(scene);
     this.prefetch.around(scene.shown.row, rowCount(this.context.metadata));
     measureFirstPaint();
-    if (scene.detail) measureStepDrawn(scene.detail.step);
+    measureStepDrawn(scene.focus.token - this.context.metadata.promptTokens);
     this.sceneShown = true;
     this.markReady();
   }

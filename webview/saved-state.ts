@@ -9,7 +9,9 @@ export interface SavedState {
   readonly comparison: SavedComparison;
 }
 
-type Extent = Pick<RunMetadata, 'id' | 'model' | 'visual' | 'reduction'> & { readonly tokens: readonly unknown[] };
+type Extent = Pick<RunMetadata, 'id' | 'model' | 'visual' | 'reduction' | 'crossAttention'> & {
+  readonly tokens: readonly unknown[];
+};
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isIndex = (value: unknown, size: number): value is number =>
@@ -28,6 +30,7 @@ export function restoreSelection(saved: unknown, metadata: Extent): Partial<Sele
     ...(isShare(state['opacity']) ? { opacity: state['opacity'] } : {}),
     ...(state['detail'] === 'selected' || state['detail'] === 'read' ? { detail: state['detail'] } : {}),
     ...(isCompared(state['compared']) ? { compared: state['compared'] } : {}),
+    ...(isReading(state['reading']) ? { reading: state['reading'] } : {}),
     ...flag(state, 'smooth'),
     ...flag(state, 'hideText'),
     ...flag(state, 'hideOutliers'),
@@ -48,6 +51,7 @@ export function restoreSelection(saved: unknown, metadata: Extent): Partial<Sele
       ? { visionHead: state['visionHead'] }
       : {}),
     ...(isStage(state['stage'], metadata.reduction?.stages.length ?? 0) ? { stage: state['stage'] } : {}),
+    ...(isIndex(state['frame'], metadata.crossAttention?.frames.length ?? 0) ? { frame: state['frame'] } : {}),
     ...(isIndex(state['patch'], patches) ? { patch: state['patch'] } : {}),
     ...(typeof state['keptMaximum'] === 'number' && state['keptMaximum'] > 0
       ? { keptMaximum: state['keptMaximum'] }
@@ -65,6 +69,8 @@ function flag(
 
 const isCompared = (value: unknown): value is Selection['compared'] =>
   value === 'step' || value === 'layer' || value === 'tokens';
+const isReading = (value: unknown): value is Selection['reading'] =>
+  value === 'words' || value === 'heads' || value === 'change';
 const isStage = (value: unknown, stages: number): value is number => value === -1 || isIndex(value, stages);
 const isShare = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= 1;
 const isHead = (value: unknown, heads: number): value is HeadChoice =>

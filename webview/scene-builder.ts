@@ -4,14 +4,18 @@ import { outlierPatches } from './attention/outliers.ts';
 import type { AttentionPages } from './attention/pages.ts';
 import { rowName, shownRow, type ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
+import { CrossScenes } from './cross-attention/cross-scene.ts';
+import { ReadingSource } from './cross-attention/reading-source.ts';
+import { crossAttentionViewId } from './cross-attention/words.ts';
 import { highResolutionViewId } from './high-resolution/words.ts';
-import type { SelectionSource } from './high-resolution/selection-source.ts';
+import { SelectionSource } from './high-resolution/selection-source.ts';
 import { shownSelection } from './high-resolution/shown-selection.ts';
 import type { ImageGeometry } from './image/geometry.ts';
 import type { Layout } from './layout.ts';
-import type { FateSource } from './pruning/fate-source.ts';
+import { FateSource } from './pruning/fate-source.ts';
 import { stageOfLayer } from './pruning/stages.ts';
 import type { Built, DetailScene, Outliers, PatchReaders, Scene } from './scene.ts';
+import type { TraceSource } from './source/trace-source.ts';
 import { focusOf, type Focus, type HeadChoice, type Hover, type LayerChoice, type Selection } from './selection.ts';
 
 /** Layers that are read for every row at once, to tell who looked at a patch or which patches are outliers. */
@@ -31,16 +35,24 @@ export class SceneBuilder {
   private imageKey = '';
   private imageMap: PatchMap | null = null;
   private detailScene: DetailScene | null = null;
+  private readonly crossScenes: CrossScenes;
   private axisKey = '';
   private axisTiles: readonly PatchMap[] = [];
   private visionTiles: readonly PatchMap[] | null = null;
 
+  private readonly metadata: RunMetadata;
+  private readonly fateSource: FateSource;
+  private readonly selections: SelectionSource;
+
   constructor(
-    private readonly metadata: RunMetadata,
+    source: TraceSource,
     private readonly pages: AttentionPages,
-    private readonly fateSource: FateSource,
-    private readonly selections: SelectionSource,
-  ) {}
+  ) {
+    this.metadata = source.metadata;
+    this.fateSource = new FateSource(source);
+    this.selections = new SelectionSource(source, pages.cache);
+    this.crossScenes = new CrossScenes(new ReadingSource(source, pages.cache));
+  }
 
   build({ selection, hover, theme, layout, geometry }: Setting): Built {
     const { metadata, pages } = this;
@@ -53,8 +65,9 @@ export class SceneBuilder {
     };
 
     const detailed = selection.view === highResolutionViewId;
+    const crossed = selection.view === crossAttentionViewId;
     // Steps are gone through quickly there, and attention to patches and words is not shown.
-    const row = detailed ? undefined : shown.row;
+    const row = detailed || crossed ? undefined : shown.row;
     const inSight = this.layersInSight(layout, focus);
     const blocks = row === undefined ? null : here(pages.rowImage(row, inSight.first, inSight.last));
     const mass = row === undefined ? null : here(pages.rowMass(row));
@@ -69,6 +82,7 @@ export class SceneBuilder {
     const selections = detailed ? this.selections.read() : undefined;
     if (selections) missing.push(selections);
     const detail = detailed ? this.detail(focus, missing) : null;
+    const cross = crossed ? this.crossScenes.build({ focus, selection, hover, shown }, missing) : null;
     if (missing.length > 0) return { scene: null, reading, missing };
 
     // What follows may come later: the scene is drawn without it first.
@@ -76,7 +90,7 @@ export class SceneBuilder {
     const recorded = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, false) : null;
     const rowMaps = sees && blocks && mass ? this.rowMaps(blocks, inSight.first, mass, selection.hideText) : null;
     // A layer under the pointer is not worth reading all its rows for.
-    const settled = !pruning && !detailed && focus.layers === selection.layers;
+    const settled = !pruning && !detailed && !crossed && focus.layers === selection.layers;
     const outliers = this.outliers(focus, recorded, cls, settled ? missing : null);
     const hidden = selection.hideOutliers && outliers && typeof outliers !== 'string' ? outliers.patches : null;
     const imageKey = JSON.stringify([
@@ -113,11 +127,13 @@ export class SceneBuilder {
       visionTiles: cls && (this.visionTiles ??= this.visionMeans(cls)),
       cls,
       clsSelf,
-      readers: focus.patch === null || pruning || detailed ? null : this.readers(focus.patch, focus, missing),
+      readers:
+        focus.patch === null || pruning || detailed || crossed ? null : this.readers(focus.patch, focus, missing),
       outliers,
       fates: this.fateSource.fates,
       stage: this.stage(selection, hover),
       detail,
+      cross,
     };
     return { scene, reading, missing };
   }

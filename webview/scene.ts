@@ -2,6 +2,7 @@ import type { RunMetadata } from '../trace/schema.ts';
 import type { PatchMap, RowMaps } from './attention/aggregate.ts';
 import type { ShownRow } from './attention/rows.ts';
 import type { Theme } from './colour/theme.ts';
+import type { CrossScene } from './cross-attention/cross-scene.ts';
 import type { RunSelections } from './high-resolution/run-selections.ts';
 import type { ShownSelection } from './high-resolution/shown-selection.ts';
 import type { ImageGeometry } from './image/geometry.ts';
@@ -78,6 +79,8 @@ export interface Scene {
   readonly stage: number;
   /** null in other views and for runs without high-resolution tokens. */
   readonly detail: DetailScene | null;
+  /** null in other views and for runs without cross-attention. */
+  readonly cross: CrossScene | null;
   /** null while unknown, or with the reason why it cannot be told. */
   readonly outliers: Outliers | string | null;
 }

@@ -36,6 +36,10 @@ export interface Selection {
   readonly detail: 'selected' | 'read';
   /** What the layer × step matrix shows in colour: the overlap with another selection, or how many tokens. */
   readonly compared: 'step' | 'layer' | 'tokens';
+  /** Which frame of a long visual input is drawn; null: the one with most attention. */
+  readonly frame: number | null;
+  /** What the matrix of a long visual input shows: words by frames, heads by frames, or how much words changed by layers. */
+  readonly reading: 'words' | 'heads' | 'change';
   /** Locked patch, row-major index into the grid. */
   readonly patch: number | null;
   readonly scale: 'absolute' | 'own';
@@ -57,9 +61,10 @@ export interface Hover {
   readonly layer: { readonly tower: Tower; readonly layer: number } | null;
   readonly head: number | null;
   readonly stage: number | null;
+  readonly frame: number | null;
 }
 
-export const nothingHovered: Hover = { token: null, patch: null, layer: null, head: null, stage: null };
+export const nothingHovered: Hover = { token: null, patch: null, layer: null, head: null, stage: null, frame: null };
 export const noZoom: Zoom = { k: 1, x: 0, y: 0 };
 
 export const initialSelection: Selection = {
@@ -75,6 +80,8 @@ export const initialSelection: Selection = {
   stage: -1,
   detail: 'selected',
   compared: 'step',
+  frame: null,
+  reading: 'words',
   patch: null,
   scale: 'own',
   keptMaximum: null,

@@ -16,6 +16,8 @@ export async function suggestSelection(metadata: RunMetadata, pages: AttentionPa
   const { layers } = metadata.model.decoder;
   const detailed = await mostDetailed(metadata, pages);
   if (detailed) return { ...detailed, visionLayer: featureLayer(metadata) };
+  const changed = await mostChanged(metadata, pages);
+  if (changed) return { ...changed, visionLayer: featureLayer(metadata) };
   const token = await mostVisualToken(metadata, pages);
   const { row, beforeImage } = shownRow(token, 'predicts', metadata);
   const middle = { token, layers: { first: layers >> 1, last: layers >> 1, over: 'mean' as const } };
@@ -58,6 +60,26 @@ async function mostDetailed(metadata: RunMetadata, pages: AttentionPages): Promi
       if (sum <= most) continue;
       most = sum;
       found = { token: promptTokens + step, layers: { first: layer, last: layer, over: 'mean' } };
+    }
+  return found;
+}
+
+/** Of a run with cross-attention, the word of the answer and the layer for which reading changed most; whole words first. */
+async function mostChanged(metadata: RunMetadata, pages: AttentionPages): Promise<Partial<Selection> | undefined> {
+  const { crossAttention, promptTokens, tokens } = metadata;
+  if (!crossAttention || !pages.holds('cross_attention.change')) return undefined;
+  const { layers, firstRow } = crossAttention;
+  const change = await pages.cache.fetch('cross_attention.change', []);
+  let most = -1;
+  let found: Partial<Selection> | undefined;
+  for (let token = promptTokens; token < tokens.length; token++)
+    for (const [place, layer] of layers.entries()) {
+      const value = change[(token - 1 - firstRow) * layers.length + place];
+      if (value === undefined) continue;
+      const weight = wordiness(tokens[token]!.text) + value / (1 + value);
+      if (weight <= most) continue;
+      most = weight;
+      found = { token, layers: { first: layer, last: layer, over: 'mean' } };
     }
   return found;
 }

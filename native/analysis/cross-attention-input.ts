@@ -147,8 +147,9 @@ function frameNotes(
   return [`${frames.length} of ${available} frames are read, spread evenly: ${why}.`];
 }
 
-/** Large enough to see what a frame shows beside others. */
-const pictureSide = 168;
+/** Pixels: large enough to be drawn under a map; of many frames, so that a trace does not grow by megabytes. */
+const pictureSides = { few: 336, many: 224 };
+const fewFrames = 16;
 
 /** The frames' pictures one after another, and where each lies. */
 export async function framePictures(
@@ -157,6 +158,7 @@ export async function framePictures(
   const described: CrossAttention['frames'][number][] = [];
   const pictures: Buffer[] = [];
   let offset = 0;
+  const pictureSide = frames.length <= fewFrames ? pictureSides.few : pictureSides.many;
   for (const { name, number, rgb, side } of frames) {
     const picture = await sharp(rgb, { raw: { width: side, height: side, channels: 3 } })
       .resize(pictureSide, pictureSide)

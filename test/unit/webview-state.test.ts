@@ -57,6 +57,7 @@ test('state of another run brings back only how it was drawn', () => {
     'hideOutliers',
     'hideText',
     'opacity',
+    'reading',
     'scale',
     'smooth',
   ]);

@@ -5,7 +5,9 @@ import type { FurtherRun } from '../compare/comparison.ts';
 import type { OpenView, OpenWholeView } from '../faces.ts';
 import type { PanelContext } from '../panel-context.ts';
 import { detailMissing, detailTitle, highResolutionViewId } from '../high-resolution/words.ts';
+import { crossAttentionViewId, crossMissing, crossTitle } from '../cross-attention/words.ts';
 import { openAttention } from './attention-view.ts';
+import { openCrossAttention } from './cross-attention-view.ts';
 import { openHighResolution } from './high-resolution-view.ts';
 import { openPruning } from './pruning-view.ts';
 
@@ -43,6 +45,13 @@ export const views: readonly (View | WholeView)[] = [
     titleOf: detailTitle,
     missing: detailMissing,
     open: openHighResolution,
+  },
+  {
+    id: crossAttentionViewId,
+    title: 'Cross-attention',
+    titleOf: crossTitle,
+    missing: crossMissing,
+    open: openCrossAttention,
   },
   {
     id: compareViewId,

@@ -1,0 +1,3 @@
+export function largestOf(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
