@@ -69,7 +69,7 @@ export function llavaHdCosts(size: ComparedSize): ResolutionCosts {
  * Every query reads all high-resolution tokens through cross-attention in as many layers as FlexAttention does, keys and values
  * kept. Ours: the paper does not say where LLaVA-XAttn's layers are.
  */
-function crossAttentionCosts(size: ComparedSize): ResolutionCosts {
+export function crossAttentionCosts(size: ComparedSize): ResolutionCosts {
   const { attending, hiddenSize, highResolutionTokens, sequence } = size;
   const low = lowResolutionCosts(size);
   const project = attending * 2 * highResolutionTokens * hiddenSize ** 2;
