@@ -35,7 +35,11 @@ export interface PackedTrace {
 }
 
 /** Maps of attention, by far the largest tensors; a picture of one shows 256 colours at most. */
-const maps: readonly string[] = ['decoder.attention_to_image', 'workload.region_attention', 'cross_attention.to_tokens'];
+const maps: readonly string[] = [
+  'decoder.attention_to_image',
+  'workload.region_attention',
+  'cross_attention.to_tokens',
+];
 
 /**
  * @param room characters that the blocks may take before attention is rounded
