@@ -17,6 +17,8 @@ const colours = {
 } as const;
 /** Closer than this counts as equal. */
 const equal = 1.1;
+/** Of a quadrant's sizes, to speak for it. */
+const mostShare = 0.6;
 const legendSteps = 15;
 
 export class QuadrantChart {
@@ -139,7 +141,7 @@ export class QuadrantChart {
   }
 }
 
-/** In each quadrant, where all of it is one algorithm's, whose and by how much at most; and what the lines mean. */
+/** In each quadrant who is faster in most of it, and by how much at most; and what the lines mean. */
 function quadrantLabels(
   { cells, thresholds }: QuadrantData,
   lineX: number,
@@ -174,14 +176,14 @@ function reason(longKeys: boolean, longQueries: boolean): string {
   return longQueries ? 'LV-XAttn waits for links' : 'both wait for links';
 }
 
-/** @returns undefined where both win somewhere */
+/** What holds for most of these sizes; undefined where nothing does. */
 function verdict(cells: readonly QuadrantCell[]): string | undefined {
-  if (cells.length === 0) return undefined;
-  const most = Math.max(...cells.map(({ speedup }) => speedup));
-  const least = Math.min(...cells.map(({ speedup }) => speedup));
-  if (most < equal && least > 1 / equal) return 'equal';
-  if (least > 1 / equal) return `LV-XAttn, up to ${times(most)}`;
-  return most < equal ? `ring, up to ${times(1 / least)}` : undefined;
+  const speedups = cells.map(({ speedup }) => speedup);
+  const most = (holds: (speedup: number) => boolean): boolean =>
+    cells.length > 0 && speedups.filter(holds).length >= mostShare * cells.length;
+  if (most(speedup => speedup < equal && speedup > 1 / equal)) return 'equal';
+  if (most(speedup => speedup >= equal)) return `LV-XAttn, up to ${times(Math.max(...speedups))}`;
+  return most(speedup => speedup <= 1 / equal) ? `ring, up to ${times(1 / Math.min(...speedups))}` : undefined;
 }
 
 /** 12 TFLOP/s, 1.2 GFLOP/s */
@@ -220,7 +222,7 @@ function speedupFill(
   };
 }
 
-function legend(cells: readonly QuadrantCell[], fill: (speedup: number) => string): (Node | string)[] {
+function legend(cells: readonly QuadrantCell[], fill: (speedup: number) => string): Node[] {
   const most = largest(cells);
   const size = { width: legendSteps * 9, height: 10, 'aria-hidden': 'true' };
   const steps = Array.from({ length: legendSteps }, (_, step) => most ** ((2 * step) / (legendSteps - 1) - 1));
@@ -229,7 +231,8 @@ function legend(cells: readonly QuadrantCell[], fill: (speedup: number) => strin
     size,
     ...steps.map((speedup, step) => svgElement('rect', { x: step * 9, width: 9.5, height: 10, fill: fill(speedup) })),
   );
-  return [`ring faster, ${times(most)} `, ramp, ` LV-XAttn faster, ${times(most)}; grey: equal`];
+  const word = (text: string): HTMLElement => element('span', {}, text);
+  return [word(`ring faster, ${times(most)}`), ramp, word(`LV-XAttn faster, ${times(most)}; grey: equal`)];
 }
 
 /** To either side. */
