@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { agreesToOpen } from './analysis/network-consent.ts';
 import { Analysis, trusted } from './analysis/analysis.ts';
 import { RunFolder } from './analysis/run-folder.ts';
 import { TraceEditors } from './editor/trace-editors.ts';
@@ -42,7 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
     askQuestion: async ({ content, uri }, question, condition) => {
       if (content.kind !== 'evaluation' || !trusted()) return;
       const asked = evaluatedQuestion(content.evaluation, question, condition);
-      if (asked && allowedToRun(asked.method.name, uri))
+      if (asked && allowedToRun(asked.method.name, uri) && (await agreesToOpen([asked.imagePath], uri)))
         await analysis.analyzeImage(vscode.Uri.file(asked.imagePath), asked.question, asked.method);
     },
   });
@@ -88,6 +89,7 @@ export function activate(context: vscode.ExtensionContext): void {
       const resource = image instanceof vscode.Uri ? image : undefined;
       const shown = resource?.path.endsWith('.fovea') ? imageOfTrace(resource) : (resource ?? imageOfTrace());
       const method = await pickMethod(await knownMethods({ pipeline, log }, resource));
+      if (shown instanceof vscode.Uri && shown !== resource && !(await agreesToOpen([shown.fsPath], resource))) return;
       if (method) await analysis.analyzeImage(shown === 'unknown' ? undefined : shown, selection, method);
     }),
     vscode.commands.registerCommand('fovea.newTokenMethod', async () => {

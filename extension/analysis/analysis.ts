@@ -4,6 +4,7 @@ import type { MethodRequest } from '../../native/rpc.ts';
 import { background } from '../background.ts';
 import { isImageFile } from '../image-files.ts';
 import { showFailure, type Remedy } from './failure-notice.ts';
+import { agreesToOpen } from './network-consent.ts';
 import { pickImage } from './image-picker.ts';
 import { QuestionPicker } from './question-picker.ts';
 import { runAnalysis, type RunOrder, type RunServices } from './run.ts';
@@ -51,7 +52,10 @@ export class Analysis {
   /** Asks another question about the image of a trace, or of the last run. */
   async askAgain(trace?: unknown): Promise<vscode.Uri[]> {
     if (!trusted()) return [];
-    const image = this.services.imageOfTrace(trace instanceof vscode.Uri ? trace : undefined) ?? this.lastImage();
+    const named = trace instanceof vscode.Uri ? trace : undefined;
+    const shown = this.services.imageOfTrace(named);
+    if (!(await agreesToOpen(pathsOf(shown), named))) return [];
+    const image = shown ?? this.lastImage();
     if (!image) return this.analyzeImage();
     const found = await this.foundImage(image);
     return found ? this.analyzeImage(found) : [];
@@ -63,7 +67,10 @@ export class Analysis {
    */
   async runAgain(trace: vscode.Uri, question: string, order: RunOrder): Promise<vscode.Uri | undefined> {
     if (!trusted()) return undefined;
-    const image = await this.foundImage(this.services.imageOfTrace(trace) ?? 'unknown');
+    const shown = this.services.imageOfTrace(trace) ?? 'unknown';
+    const { modelFolder = '', sources = [] } = order;
+    if (!(await agreesToOpen([...pathsOf(shown), modelFolder, ...sources], trace))) return undefined;
+    const image = await this.foundImage(shown);
     return image && this.analyzeOne(image, question, order);
   }
 
@@ -191,6 +198,10 @@ export function trusted(): boolean {
     )
     .then(answer => (answer === manage ? vscode.commands.executeCommand('workbench.trust.manage') : undefined));
   return false;
+}
+
+function pathsOf(image: vscode.Uri | 'unknown' | undefined): string[] {
+  return image instanceof vscode.Uri ? [image.fsPath] : [];
 }
 
 function onDisk(images: readonly vscode.Uri[]): vscode.Uri[] {

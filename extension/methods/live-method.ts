@@ -1,6 +1,7 @@
 /** Saving a method runs the open analysis again, and its panel shows what changed. */
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { stageSentence } from '../analysis/stage-words.ts';
 import { background } from '../background.ts';
@@ -41,10 +42,17 @@ export class LiveMethod implements vscode.Disposable {
       .openRuns()
       .find(({ trace, metadata }) => trace.scheme === 'file' && metadata.method.module?.path === module);
     if (!open || !namedByUser(module, open.trace)) return;
+    const request = requestFor(open.trace, open.metadata, module, this.services.bundledModel.fsPath);
+    const [share] = foreignShares([request.imagePath, request.modelFolder], open.trace.fsPath);
+    if (share !== undefined) {
+      this.services.log.warn(
+        `Not run again by itself: ${open.trace.fsPath} names files on another computer, ${share}.`,
+      );
+      return;
+    }
     this.running?.abort();
     const control = new AbortController();
     this.running = control;
-    const request = requestFor(open.trace, open.metadata, module, this.services.bundledModel.fsPath);
     const title = vscode.l10n.t('Fovea: {0}', path.basename(module));
     const options = { location: vscode.ProgressLocation.Window, title };
     try {

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline as streamPipeline } from 'node:stream/promises';
 import type { TokenReduction } from '../../trace/fates.ts';
+import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
 import { Pipeline } from '../analysis/pipeline.ts';
 import { openCheckpoint } from '../checkpoint/checkpoint.ts';
@@ -179,11 +180,23 @@ function changedSurroundings(before: RunMetadata, now: RunMetadata): string[] {
     .map(([name, value]) => `${name}: ${value}, was ${then.get(name) ?? 'unknown'}`);
 }
 
+/** A run may come from anybody: what it names on another computer is opened there only if the user names it, too. */
+function requireHere(path: string, option: string): void {
+  const [share] = foreignShares([path], undefined);
+  if (share === undefined) return;
+  throw new FoveaError(
+    'usage',
+    `The run names a file on another computer, ${path}, which is not opened for that alone.`,
+    `If you know where the run comes from, name the file with ${option}.`,
+  );
+}
+
 async function sameImage({ image }: RunMetadata, named: string | undefined): Promise<string> {
   const hint = 'With --image FILE, name the image as it was.';
   const path = named ?? image.path;
   if (path === undefined)
     throw new FoveaError('image-unreadable', `The run does not say where ${image.name} is.`, hint);
+  if (named === undefined) requireHere(path, '--image FILE');
   const hash = createHash('sha256');
   try {
     await streamPipeline(createReadStream(path), hash);
@@ -213,11 +226,13 @@ async function sameSources(
     const hint = 'Leave --image out, and put the files back where they were.';
     throw new FoveaError('image-unreadable', 'The run read several files, which cannot all be named anew.', hint);
   }
+  for (const source of [first, ...furtherImages]) requireHere(source, 'a path of this computer');
   await sameImage(metadata, undefined);
   return { imagePath: first, furtherImages };
 }
 
 async function sameModel({ model }: RunMetadata, { modelFolder, visionTower }: ReproduceOptions): Promise<string> {
+  if (modelFolder === undefined && !model.bundled) requireHere(model.folder, '--model DIR');
   const folder = modelFolder ?? (model.bundled ? bundledModelFolder() : model.folder);
   const { digest } = await openCheckpoint(folder, visionTower);
   if (digest === model.digest) return folder;

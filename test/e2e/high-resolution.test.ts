@@ -1,9 +1,11 @@
 /** Small text read with and without high-resolution tokens in a real VS Code, and its selection gone through step by step. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { openTraceFile } from '../../trace/file.ts';
+import { writeRemoteTrace } from '../fixtures/hostile-run.ts';
 import { projectFolder } from './rig/editor.ts';
 import { Fixture, testsOf } from './rig/fixture.ts';
 import { ask, idle, Panel } from './rig/fovea.ts';
@@ -34,7 +36,11 @@ const test = testsOf(() => fixture);
 let panel: Panel;
 
 before(async () => {
-  fixture = await Fixture.start({ samples: [image] });
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fovea-remote-'));
+  await writeRemoteTrace(path.join(folder, 'remote.fovea'));
+  const files = { 'remote.fovea': fs.readFileSync(path.join(folder, 'remote.fovea')) };
+  fs.rmSync(folder, { recursive: true });
+  fixture = await Fixture.start({ samples: [image], files });
 });
 after(async () => {
   await fixture[Symbol.asyncDispose]();
@@ -95,4 +101,18 @@ test('the steps are played, and each shows the number of tokens that the trace h
   const words = (await panel.get('selected-words').innerText()).replaceAll('\u2009', '');
   assert.match(words, new RegExp(`= ${tokens} HR tokens`));
   await fixture.workbench.screenshot('high-resolution');
+});
+
+test('an image that a trace names on another computer is asked for before anything is opened there', async () => {
+  const { workbench } = fixture;
+  await workbench.openFile('remote.fovea');
+  await Panel.visible(workbench);
+  await workbench.command('Fovea: Analyze Image Again with Another Question…');
+  const dialog = workbench.dialog();
+  await dialog.waitFor();
+  assert.match(await dialog.innerText(), /another computer: \/\/files\.example\/share/);
+  await workbench.screenshot('another-computer');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await workbench.quickInput().isVisible(), false);
 });

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { exitCodes } from '../../native/cli/exit-codes.ts';
-import { compareRuns } from '../../native/report/reproduce.ts';
+import { compareRuns, reproduce } from '../../native/report/reproduce.ts';
 import { readSavedRun } from '../../native/report/saved-run.ts';
 import { writeReport } from '../../native/report/write-report.ts';
+import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
 import { smallRun } from '../fixtures/small-run.ts';
 
@@ -95,6 +97,41 @@ test('what holds no run is refused with what would', async () => {
   const newer = join(folder, 'newer.json');
   await writeFile(newer, JSON.stringify({ metadata: { ...smallRun, schema: 99 } }));
   await assert.rejects(readSavedRun(newer), /reads up to/);
+});
+
+/** Nothing is named anew. */
+const asItIs = {
+  imagePath: undefined,
+  modelFolder: undefined,
+  signal: new AbortController().signal,
+  progress: () => undefined,
+};
+
+test('what a run names on another computer is not opened unless it is named again', async () => {
+  const { model, image: shown } = smallRun;
+  for (const path of ['//files.example/share/a.png', '\\\\files.example\\share\\a.png']) {
+    const run: RunMetadata = { ...smallRun, image: { ...shown, path } };
+    const attempt = reproduce(run, asItIs);
+    await assert.rejects(attempt, { code: 'usage', message: /another computer/, hint: /--image FILE/ });
+  }
+  const digest = createHash('sha256')
+    .update(await readFile(image))
+    .digest('hex');
+  const remote = {
+    ...smallRun,
+    image: { ...shown, path: image, digest },
+    model: { ...model, folder: '//host/models' },
+  };
+  const attempt = reproduce(remote, asItIs);
+  await assert.rejects(attempt, { code: 'usage', message: /host\/models/, hint: /--model DIR/ });
+});
+
+test('shares are those of the paths, but for the one that the trace lies on', () => {
+  const paths = ['/home/a.png', 'C:\\a.png', '', '\\\\Host\\Share\\a.png', '//host/share/b.png', '//other/x'];
+  assert.deepEqual(foreignShares(paths, undefined), ['//host/share', '//other/x']);
+  assert.deepEqual(foreignShares(paths, '\\\\host\\share\\runs\\a.fovea'), ['//other/x']);
+  assert.deepEqual(foreignShares(paths, '/home/a.fovea'), ['//host/share', '//other/x']);
+  assert.deepEqual(foreignShares(['\\\\?\\UNC\\host\\share\\a.png'], undefined), ['//?/unc']);
 });
 
 test('differences are counted up to the first token that differs, and cancelled runs by what they have', () => {
