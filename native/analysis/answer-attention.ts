@@ -20,7 +20,48 @@ export interface AttentionSummary {
 
 type AnsweredRun = Pick<RunMetadata, 'promptTokens' | 'tokens' | 'generation' | 'visual' | 'model'>;
 
+/** Adds up where the rows of an answer looked, one row after the other. */
+export class AnswerSum {
+  private readonly maps: readonly Float32Array[];
+  /** Per layer, attention above an even spread. */
+  private readonly singledOut: Float64Array;
+  private rows = 0;
+
+  constructor(layers: number, patches: number) {
+    this.maps = Array.from({ length: layers }, () => new Float32Array(patches));
+    this.singledOut = new Float64Array(layers);
+  }
+
+  /** @param means [layers, patches] of one row, mean over heads, probability */
+  add(means: Float32Array): void {
+    this.rows++;
+    this.maps.forEach((map, layer) => {
+      const mean = means.subarray(layer * map.length, (layer + 1) * map.length);
+      this.singledOut[layer]! += aboveEvenSpread(mean);
+      for (let patch = 0; patch < map.length; patch++) map[patch] = map[patch]! + mean[patch]!;
+    });
+  }
+
+  /** @returns undefined when there is no row */
+  summary(): AttentionSummary | undefined {
+    const { rows, singledOut } = this;
+    if (rows === 0) return undefined;
+    const maps = this.maps.map(map => map.map(sum => sum / rows));
+    const layer = singledOut.indexOf(Math.max(...singledOut));
+    const map = maps[layer]!;
+    return {
+      layer,
+      imageShare: map.reduce((sum, value) => sum + value, 0),
+      answerTokens: rows,
+      map,
+      maximum: map.reduce((largest, value) => Math.max(largest, value), 0),
+      maps,
+    };
+  }
+}
+
 /**
+ * The same of a trace.
  * @param readRow `decoder.attention_to_image` of one row: [layers, heads, visual tokens]; asked one after the other
  * @returns undefined when there is no answer
  */
@@ -28,35 +69,22 @@ export async function summarizeAnswer(
   run: AnsweredRun,
   readRow: (row: number) => Float32Array | Promise<Float32Array>,
 ): Promise<AttentionSummary | undefined> {
-  const [firstRow, endRow] = answerRows(run);
-  const answerTokens = endRow - firstRow;
-  if (answerTokens <= 0) return undefined;
   const { layers, heads } = run.model.decoder;
   const { leading, count } = run.visual;
-  const maps = Array.from({ length: layers }, () => new Float32Array(count - leading));
-  const singledOut = new Float64Array(layers);
-  // One for all: as many arrays as there are rows and layers would keep the collector busy.
-  const mean = new Float32Array(count - leading);
+  const patches = count - leading;
+  const answer = new AnswerSum(layers, patches);
+  const means = new Float32Array(layers * patches);
+  const [firstRow, endRow] = answerRows(run);
   for (let row = firstRow; row < endRow; row++) {
     const attention = await readRow(row);
-    maps.forEach((map, layer) => {
+    means.fill(0);
+    for (let layer = 0; layer < layers; layer++) {
       const perHead = attention.subarray(layer * heads * count, (layer + 1) * heads * count);
-      headMean(perHead, heads, count, leading, mean.fill(0));
-      singledOut[layer]! += aboveEvenSpread(mean) / answerTokens;
-      const share = 1 / answerTokens;
-      for (let patch = 0; patch < map.length; patch++) map[patch] = map[patch]! + mean[patch]! * share;
-    });
+      headMean(perHead, heads, count, leading, means.subarray(layer * patches, (layer + 1) * patches));
+    }
+    answer.add(means);
   }
-  const layer = singledOut.indexOf(Math.max(...singledOut));
-  const map = maps[layer]!;
-  return {
-    layer,
-    imageShare: map.reduce((sum, value) => sum + value, 0),
-    answerTokens,
-    map,
-    maximum: map.reduce((largest, value) => Math.max(largest, value), 0),
-    maps,
-  };
+  return answer.summary();
 }
 
 /** From [heads, visual tokens] to [patches]. @param mean zeros, to be added to */

@@ -262,6 +262,7 @@ export class DecoderRun {
       queryCount: rows.length,
       tokens,
       leading: this.leading,
+      firstVisual: this.layout.before,
       textColumns,
     });
   }

@@ -1,11 +1,10 @@
 /** The small pictures of a run, made once and kept in its trace, so that a hover shows them without native code. */
 import { interpolateMagma } from 'd3';
 import sharp from 'sharp';
-import { fromHalf } from '../../trace/half.ts';
 import { type HoverDescription, type RunMetadata, tensorSpecs, thumbnailSide } from '../../trace/schema.ts';
 import type { TraceTensor, TraceTensors } from '../../trace/writer.ts';
 import type { RgbImage } from '../image/preprocess.ts';
-import { summarizeAnswer } from './answer-attention.ts';
+import type { AttentionSummary } from './answer-attention.ts';
 
 export interface HoverPictures {
   readonly tensors: TraceTensors;
@@ -13,6 +12,7 @@ export interface HoverPictures {
   readonly hover?: HoverDescription;
 }
 
+type PaintedRun = Pick<RunMetadata, 'image' | 'visual'>;
 type Rgb = readonly [red: number, green: number, blue: number];
 
 /** Tried in this order until the picture is small enough. */
@@ -21,26 +21,29 @@ const webpQualities = [80, 65, 50, 35, 20, 5];
 const scrim: Rgb = [0x10, 0x10, 0x10];
 const scrimOpacity = 0.8;
 
-/** @param tensors with `decoder.attention_to_image` in half precision */
+export interface Thumbnail {
+  readonly picture: RgbImage;
+  /** WebP */
+  readonly bytes: Uint8Array;
+}
+
+/** @param image whole and oriented */
+export async function makeThumbnail(image: RgbImage): Promise<Thumbnail> {
+  const picture = await shrinkImage(image);
+  return { picture, bytes: await encodeWebp(picture, tensorSpecs['image.thumbnail'].largest) };
+}
+
+/** @param summary of the answer; there may be none */
 export async function makeHoverPictures(
-  image: RgbImage,
-  metadata: RunMetadata,
-  tensors: TraceTensors,
+  thumbnail: Thumbnail,
+  run: PaintedRun,
+  summary: AttentionSummary | undefined,
 ): Promise<HoverPictures> {
-  const attention = tensors['decoder.attention_to_image'];
-  // The library's threads shrink the picture while this one goes through the attention; the user waits for both.
-  const [thumbnail, summary] = await Promise.all([
-    shrinkImage(image),
-    attention && summarizeAnswer(metadata, rowReader(attention.data, attention.shape[0]!)),
-  ]);
-  const overlay = summary && paintAttention(thumbnail, metadata, summary.map, summary.maximum);
-  const [thumbnailBytes, overlayBytes] = await Promise.all([
-    encodeWebp(thumbnail, tensorSpecs['image.thumbnail'].largest),
-    overlay && encodeWebp(overlay, tensorSpecs['hover.answer_overlay'].largest),
-  ]);
+  const overlay = summary && paintAttention(thumbnail.picture, run, summary.map, summary.maximum);
+  const overlayBytes = overlay && (await encodeWebp(overlay, tensorSpecs['hover.answer_overlay'].largest));
   return {
     tensors: {
-      'image.thumbnail': encodedTensor(thumbnailBytes),
+      'image.thumbnail': encodedTensor(thumbnail.bytes),
       ...(overlayBytes && { 'hover.answer_overlay': encodedTensor(overlayBytes) }),
     },
     ...(summary && { hover: { layer: summary.layer, heads: 'mean', maximum: summary.maximum } }),
@@ -48,13 +51,6 @@ export async function makeHoverPictures(
 }
 
 const encodedTensor = (data: Uint8Array): TraceTensor => ({ dtype: 'U8', shape: [data.length], data });
-
-/** @param halves [rows, …] @returns reads the values of one row, which the next one overwrites */
-function rowReader(halves: Uint8Array, rows: number): (row: number) => Float32Array {
-  const length = halves.byteLength / 2 / Math.max(1, rows);
-  const values = new Float32Array(length);
-  return row => fromHalf(new Uint16Array(halves.buffer, halves.byteOffset + row * length * 2, length), values);
-}
 
 /** The longest side becomes `thumbnailSide`; small pictures are enlarged, so that patches stay apart. */
 async function shrinkImage({ rgb, width, height }: RgbImage): Promise<RgbImage> {
@@ -74,11 +70,12 @@ async function shrinkImage({ rgb, width, height }: RgbImage): Promise<RgbImage> 
  */
 function paintAttention(
   { rgb, width, height }: RgbImage,
-  { image, visual: { grid } }: RunMetadata,
+  { image, visual: { grid } }: PaintedRun,
   map: Float32Array,
   maximum: number,
 ): RgbImage {
-  const painted = new Uint8Array(rgb.length);
+  // Rounds what is stored into it.
+  const painted = new Uint8ClampedArray(rgb.length);
   // What a pixel gets depends on its patch alone: worked out once for each, and once for what was not seen.
   const covers = Array.from(map, (value): Cover => {
     const t = maximum > 0 ? value / maximum : 0;
@@ -93,12 +90,12 @@ function paintAttention(
     for (let x = 0; x < width; x++, at += 3) {
       const column = columns[x];
       const cover = row === undefined || column === undefined ? unseen : covers[row * grid.columns + column]!;
-      painted[at] = Math.round(rgb[at]! * cover.rest + cover.red);
-      painted[at + 1] = Math.round(rgb[at + 1]! * cover.rest + cover.green);
-      painted[at + 2] = Math.round(rgb[at + 2]! * cover.rest + cover.blue);
+      painted[at] = rgb[at]! * cover.rest + cover.red;
+      painted[at + 1] = rgb[at + 1]! * cover.rest + cover.green;
+      painted[at + 2] = rgb[at + 2]! * cover.rest + cover.blue;
     }
   }
-  return { rgb: painted, width, height };
+  return { rgb: new Uint8Array(painted.buffer), width, height };
 }
 
 /** A colour times its opacity, and the share of the ground that shows through. */

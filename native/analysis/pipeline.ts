@@ -25,7 +25,7 @@ import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } 
 import { crossAttentionInput, namedImages, promptImage } from './cross-attention-input.ts';
 import { enlargedFiles, enlargedNotes, tilesOf } from './enlarged-model.ts';
 import { highResolutionInput, paddedSettings } from './high-resolution-input.ts';
-import { makeHoverPictures } from './hover-pictures.ts';
+import { makeHoverPictures, makeThumbnail } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
@@ -135,7 +135,8 @@ export class Pipeline {
         progress,
         signal,
       ));
-    const display = traced ? await makeDisplayCopy(image) : undefined;
+    // The library's threads make them while the model runs.
+    const pictures = traced ? early(Promise.all([makeDisplayCopy(image), makeThumbnail(image)])) : undefined;
     progress?.({ stage: 'image', done: 1, total: 1 });
     await letOthersRun(signal);
 
@@ -164,6 +165,7 @@ export class Pipeline {
       { progress, signal, recorder, observer },
       (high?.memoryBytes ?? 0) + (cross?.memoryBytes ?? 0),
     );
+    const [display, thumbnail] = (await pictures) ?? [];
     let metadata = describeRun({
       request,
       checkpoint,
@@ -177,13 +179,15 @@ export class Pipeline {
       sumTolerance: recorder ? Math.max(recorder.sumTolerance, run.largestMiss + summationSlack) : 0,
     });
     let traceBytes = 0;
-    if (recorder && display) {
+    if (recorder && display && thumbnail) {
       progress?.({ stage: 'write', done: 0, total: 1 });
+      const summary = recorder.summarizeAnswer(run.stop === 'end-of-sequence');
+      const hovered = early(makeHoverPictures(thumbnail, metadata, summary));
       const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length), ...run.tensors };
-      const { hover, tensors: pictures } = await makeHoverPictures(image, metadata, recorded);
+      const { hover, tensors } = await hovered;
       const ms = { ...metadata.ms, total: performance.now() - started };
       metadata = { ...metadata, ms, ...(hover && { hover }) };
-      traceBytes = await this.write(tracePath, metadata, { ...recorded, ...pictures });
+      traceBytes = await this.write(tracePath, metadata, { ...recorded, ...tensors });
       progress?.({ stage: 'write', done: 1, total: 1 });
     }
     return {
@@ -230,6 +234,12 @@ export class Pipeline {
       this.partialTrace = undefined;
     }
   }
+}
+
+/** Work that goes on meanwhile: if it fails, that is found where it is awaited, or not at all where the run ends before. */
+function early<Result>(work: Promise<Result>): Promise<Result> {
+  work.catch(() => undefined);
+  return work;
 }
 
 interface Prepared {

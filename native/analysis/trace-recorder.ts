@@ -3,8 +3,8 @@ import { storeHalves } from '../../trace/half.ts';
 import { massGroups } from '../../trace/schema.ts';
 import { bytesOf, type TraceTensors } from '../../trace/writer.ts';
 import type { RowAttention } from '../engine/engine.ts';
+import { type AttentionSummary, AnswerSum } from './answer-attention.ts';
 import type { VisualTokens } from '../methods/visual-tokens.ts';
-import { attentionRollout } from './rollout.ts';
 
 export interface RecordedShape {
   readonly visionLayers: number;
@@ -28,6 +28,9 @@ interface RecordedRow {
   readonly mass: Float32Array;
 }
 
+/** Where a row looked, before rounding: [layers, patches], mean over heads. */
+type RowMeans = Float32Array;
+
 /** Sums are taken in another order by whoever checks them. */
 export const summationSlack = 1e-6;
 const groups = massGroups.length;
@@ -36,19 +39,21 @@ const imageGroup = massGroups.indexOf('image');
 export class TraceRecorder {
   private readonly clsAttention: Uint16Array;
   private readonly clsSelfAttention: Float32Array;
-  private meanAttention: Float32Array[] = [];
   private rollout: Float32Array | undefined;
   private readonly rows: RecordedRow[] = [];
   private largestMiss = 0;
-  private patchesIntact = true;
+  private readonly answer: AnswerSum;
+  /** Of the last row that finished; whether it belongs to the answer is known when the next one finishes, or at the end. */
+  private lastMeans: RowMeans | undefined;
 
   constructor(private readonly shape: RecordedShape) {
     this.clsAttention = new Uint16Array(shape.visionLayers * shape.visionHeads * shape.patches);
     this.clsSelfAttention = new Float32Array(shape.visionLayers * shape.visionHeads);
+    this.answer = new AnswerSum(shape.layers, shape.patches);
   }
 
-  /** @param cls [heads, 1 + tokens]; @param mean [1 + tokens, 1 + tokens]; @param tokens as they entered the layer */
-  addVisionLayer(layer: number, cls: Float32Array, mean: Float32Array, tokens: VisualTokens): void {
+  /** @param cls [heads, 1 + tokens]; @param tokens as they entered the layer */
+  addVisionLayer(layer: number, cls: Float32Array, tokens: VisualTokens): void {
     const { visionHeads, patches } = this.shape;
     for (let head = 0; head < visionHeads; head++) {
       const start = head * (tokens.count + 1);
@@ -58,8 +63,6 @@ export class TraceRecorder {
       this.clsSelfAttention[place] = cls[start]!;
       this.noteSum(sum + cls[start]!);
     }
-    this.meanAttention[layer] = mean;
-    this.patchesIntact &&= tokens.whole;
   }
 
   /** One tile of a larger image: each has a CLS of its own, so attention is the mean over tiles. @param cls [heads, 1 + tokens] */
@@ -81,13 +84,11 @@ export class TraceRecorder {
       }
       this.clsSelfAttention[place]! += cls[start]! * share;
     }
-    this.patchesIntact = false;
   }
 
-  /** Follows attention through all vision layers, after which their full maps are let go; patches must not have merged. */
-  finishVision(): void {
-    if (this.patchesIntact) this.rollout = attentionRollout(this.meanAttention, this.shape.patches);
-    this.meanAttention = [];
+  /** @param rollout [layers, patches]; there is none where patches merged */
+  addRollout(rollout: Float32Array): void {
+    this.rollout = rollout;
   }
 
   /** Room for the rows of one decoder step. @param columns text tokens so far */
@@ -99,16 +100,40 @@ export class TraceRecorder {
       columns,
       mass: new Float32Array(layers * heads * groups),
     }));
+    // The last row of a step predicts a token of the answer, or its end.
+    const means = new Float32Array(layers * this.shape.patches);
     return {
       addLayer: (layer, attention, keys) => {
         rows.forEach((row, index) => {
           this.addLayer(row, layer, keys.queries[index]!, attention, keys);
         });
+        this.addMeans(means, layer, attention, keys);
       },
       finish: () => {
         this.rows.push(...rows);
+        if (this.lastMeans) this.answer.add(this.lastMeans);
+        this.lastMeans = means;
       },
     };
+  }
+
+  private addMeans(
+    means: RowMeans,
+    layer: number,
+    { meanOverHeads }: RowAttention,
+    { queries, queryCount, tokens, leading, firstVisual }: RecordedKeys,
+  ): void {
+    const { patches } = this.shape;
+    const query = queries[queries.length - 1] ?? 0;
+    const first = (query * meanOverHeads.length) / queryCount + firstVisual + leading;
+    const toTokens = meanOverHeads.subarray(first, first + tokens.count);
+    means.set(tokens.spread(toTokens), layer * patches);
+  }
+
+  /** Where the answer looked. @param ended whether its last row predicted the end. Call once, after the last row. */
+  summarizeAnswer(ended: boolean): AttentionSummary | undefined {
+    if (!ended && this.lastMeans) this.answer.add(this.lastMeans);
+    return this.answer.summary();
   }
 
   private addLayer(
@@ -138,7 +163,9 @@ export class TraceRecorder {
       imageShare += masses[imageGroup]! / heads;
     }
     const keys = meanOverHeads.length / queryCount;
-    const toText = Float32Array.from(textColumns, column => meanOverHeads[query * keys + column]!);
+    const toText = new Float32Array(textColumns.length);
+    for (let column = 0; column < toText.length; column++)
+      toText[column] = meanOverHeads[query * keys + textColumns[column]!]!;
     const columns = row.toText.subarray(layer * row.columns, (layer + 1) * row.columns);
     this.noteSum(storeHalves(toText, columns) + imageShare);
   }
@@ -207,6 +234,8 @@ export interface RecordedKeys {
   readonly tokens: VisualTokens;
   /** Visual tokens before the first patch. */
   readonly leading: number;
+  /** Key of the first visual token. */
+  readonly firstVisual: number;
   /** Key of each text token so far. */
   readonly textColumns: Int32Array;
 }

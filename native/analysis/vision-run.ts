@@ -38,6 +38,8 @@ export async function runVision(
   const tokens = Array.from({ length: config.vision.layers }, () => 0);
   progress?.({ stage: 'vision', done: 0, total: layers });
   await letOthersRun(signal);
+  /** Mean over heads of each layer, as long as every token is one patch. */
+  const maps: Float32Array[] = [];
   let hidden = await engine.embedPatches(pixels);
   const keepFeature = (layer: number): void => {
     if (config.featureLayers.includes(layer)) features.set(layer, hidden);
@@ -54,7 +56,8 @@ export async function runVision(
       ...(keyBias && { keyBias }),
     });
     if (recorder && attention.clsAttention && attention.meanAttention) {
-      recorder.addVisionLayer(layer, attention.clsAttention, attention.meanAttention, reducer.tokens);
+      recorder.addVisionLayer(layer, attention.clsAttention, reducer.tokens);
+      if (reducer.tokens.whole) maps.push(attention.meanAttention);
     }
     /** Lets the method look, and reduces what is computed and what was set aside alike. */
     const reduce = async (at: VisionNeeds['at'], current: EngineTensor): Promise<EngineTensor> => {
@@ -74,7 +77,7 @@ export async function runVision(
     keepFeature(layer);
     progress?.({ stage: 'vision', done: layer + 1, total: layers });
   }
-  recorder?.finishVision();
+  if (recorder && maps.length === layers) recorder.addRollout(await engine.followAttention(maps));
   return { visual: await engine.project(config.featureLayers.map(layer => features.get(layer)!)), tokens };
 }
 

@@ -173,6 +173,11 @@ export interface Engine {
     options: VisionAttentionOptions,
   ): Promise<VisionAttentionResult>;
   runVisionMlp(layer: number, middle: EngineTensor): Promise<EngineTensor>;
+  /**
+   * Attention rollout: the share that every patch has in CLS after each layer, [layers, patches]. With what CLS keeps of itself, a
+   * row sums to 1. @param attention `meanAttention` of all layers, of the same tokens
+   */
+  followAttention(attention: readonly Float32Array[]): Promise<Float32Array>;
   /** Outputs of the feature layers, in order, to visual tokens [visual tokens, decoder hidden size]; applies the select strategy. */
   project(features: readonly EngineTensor[]): Promise<EngineTensor>;
   /** [ids.length, decoder hidden size] */

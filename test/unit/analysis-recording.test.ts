@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { attentionRollout } from '../../native/analysis/rollout.ts';
+import { summarizeAnswer } from '../../native/analysis/answer-attention.ts';
 import { type RecordedKeys, TraceRecorder } from '../../native/analysis/trace-recorder.ts';
 import { VisualTokens } from '../../native/methods/visual-tokens.ts';
 import type { RowAttention } from '../../native/engine/engine.ts';
+import { AttentionRollout } from '../../native/engine/onnx/attention-rollout.ts';
 import { fromHalf } from '../../trace/half.ts';
 import { massGroups } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
+import { smallRun } from '../fixtures/small-run.ts';
 
 /** Rows that sum to 1, uneven. */
 function randomRows(rows: number, columns: number, seed: number): Float32Array {
@@ -24,10 +26,14 @@ function randomRows(rows: number, columns: number, seed: number): Float32Array {
   return values;
 }
 
-test('rollout equals the product of all residual attention matrices', () => {
+const settings = { device: 'cpu', threads: 1 } as const;
+
+test('rollout equals the product of all residual attention matrices', async () => {
   const tokens = 7;
   const layers = [1, 2, 3].map(seed => randomRows(tokens, tokens, seed));
-  const rollout = attentionRollout(layers, tokens - 1);
+  const session = await AttentionRollout.load(layers.length, settings);
+  const rollout = await session.run(layers);
+  await session.release();
   let product = Array.from({ length: tokens }, (_, i) => Array.from({ length: tokens }, (_, j) => Number(i === j)));
   layers.forEach((attention, layer) => {
     product = product.map((_, i) =>
@@ -45,8 +51,11 @@ test('rollout equals the product of all residual attention matrices', () => {
   });
 });
 
-test('rollout of one uniform layer gives every patch half an equal share', () => {
-  const rollout = attentionRollout([new Float32Array(16).fill(0.25)], 3);
+test('rollout of one uniform layer gives every patch half an equal share', async () => {
+  const session = await AttentionRollout.load(1, settings);
+  const rollout = await session.run([new Float32Array(16).fill(0.25)]);
+  await session.release();
+  assert.equal(rollout.length, 3);
   rollout.forEach(value => {
     assert.ok(Math.abs(value - 0.125) < 1e-7);
   });
@@ -62,6 +71,7 @@ function keysOf(queries: readonly number[], textColumns: readonly number[]): Rec
     queryCount: queries.length,
     tokens: patches,
     leading: 0,
+    firstVisual: 1,
     textColumns: Int32Array.from(textColumns),
   };
 }
@@ -139,11 +149,44 @@ test('rows of prefill and decode land where the schema says, zero for tokens tha
   }
 });
 
+test('where the answer looked is what its rows in the tensors say, with and without the row that predicts the end', async () => {
+  for (const ended of [false, true]) {
+    const recorder = new TraceRecorder(shape);
+    [2, 1, 1].forEach((rows, step) => {
+      const writer = recorder.startRows(rows, 2 + step);
+      const columns = [0, ...Array.from({ length: step + 1 }, (_, index) => 4 + index)];
+      for (const layer of [0, 1]) {
+        const queries = Array.from({ length: rows }, (_, row) => row);
+        writer.addLayer(layer, attentionOf(rows, 5 + step, 7 * step + layer + 1), keysOf(queries, columns));
+      }
+      writer.finish();
+    });
+    recorder.startRows(1, 5).addLayer(0, attentionOf(1, 8, 5), keysOf([0], [0, 4, 5, 6, 7]));
+    const summary = recorder.summarizeAnswer(ended)!;
+    const toImage = values(recorder.tensors(5), 'decoder.attention_to_image');
+    const run = {
+      promptTokens: 2,
+      tokens: [...smallRun.tokens, ...smallRun.tokens].slice(0, 5),
+      generation: { ...smallRun.generation, stop: ended ? 'end-of-sequence' : 'length' },
+      visual: { ...smallRun.visual, leading: 0, count: 3 },
+      model: { ...smallRun.model, decoder: { ...smallRun.model.decoder, layers: 2, heads: 2 } },
+    } as const;
+    const expected = (await summarizeAnswer(run, row => toImage.slice(row * 12, (row + 1) * 12)))!;
+    assert.equal(summary.answerTokens, ended ? 2 : 3);
+    assert.equal(summary.answerTokens, expected.answerTokens);
+    assert.equal(summary.layer, expected.layer);
+    summary.maps.forEach((map, layer) => {
+      map.forEach((value, patch) => {
+        assert.ok(Math.abs(value - expected.maps[layer]![patch]!) < 3e-4);
+      });
+    });
+  }
+});
+
 test('CLS attention is split from what CLS gives itself, and the stated tolerance holds', () => {
   const recorder = new TraceRecorder(shape);
   const cls = randomRows(2, 4, 11);
-  recorder.addVisionLayer(0, cls, randomRows(4, 4, 12), patches);
-  recorder.finishVision();
+  recorder.addVisionLayer(0, cls, patches);
   const tensors = recorder.tensors(1);
   const toPatches = values(tensors, 'vision.cls_attention');
   const self = values(tensors, 'vision.cls_self_attention');
@@ -153,11 +196,10 @@ test('CLS attention is split from what CLS gives itself, and the stated toleranc
     assert.ok(Math.abs(sum - 1) <= recorder.sumTolerance, `${sum}`);
   }
   assert.ok(recorder.sumTolerance < 1e-3);
-  assert.equal(tensors['vision.rollout']!.shape.join(), '1,3');
 });
 
 test('attention that does not sum to 1 is not hidden by the tolerance', () => {
   const recorder = new TraceRecorder(shape);
-  recorder.addVisionLayer(0, new Float32Array(8).fill(0.2), new Float32Array(16), patches);
+  recorder.addVisionLayer(0, new Float32Array(8).fill(0.2), patches);
   assert.ok(Math.abs(recorder.sumTolerance - 0.2) < 1e-3);
 });

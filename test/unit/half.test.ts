@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHalf, toHalf } from '../../trace/half.ts';
+import { fromHalf, storeHalves, toHalf } from '../../trace/half.ts';
 
 test('every half-precision value survives decoding and encoding', () => {
   const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
@@ -34,4 +34,31 @@ test('encoding rounds to the nearest value, ties to even, and keeps subnormals',
   assert.equal(encode(1.5 * 2 ** -24), 0x0002, 'subnormals round too');
   assert.equal(encode(65520), 0x7c00, 'too large becomes infinity');
   assert.equal(encode(2047.9998), 0x6800, 'rounding may carry into the exponent');
+});
+
+test('between any two neighbours everything rounds to the nearer one, the middle to the even one, and the sum is of what is stored', () => {
+  const halves = fromHalf(Uint16Array.from({ length: 0x7c00 }, (_, bits) => bits));
+  for (const sign of [1, -1]) {
+    const middles = new Float32Array(halves.length - 1).map((_, at) => (sign * (halves[at]! + halves[at + 1]!)) / 2);
+    const below = new Float32Array(middles);
+    const above = new Float32Array(middles);
+    new Uint32Array(below.buffer).forEach((bits, at, all) => (all[at] = bits - 1));
+    new Uint32Array(above.buffer).forEach((bits, at, all) => (all[at] = bits + 1));
+    const signBit = sign < 0 ? 0x8000 : 0;
+    const stored = [below, middles, above].map(values => {
+      const into = new Uint16Array(values.length);
+      const sum = storeHalves(values, into);
+      const decoded = fromHalf(into);
+      assert.equal(
+        sum,
+        decoded.reduce((total, value) => total + value, 0),
+      );
+      return into;
+    });
+    for (let at = 0; at < middles.length; at++) {
+      assert.equal(stored[0]![at], signBit | at);
+      assert.equal(stored[1]![at], signBit | (at + (at & 1)));
+      assert.equal(stored[2]![at], signBit | (at + 1));
+    }
+  }
 });

@@ -28,6 +28,7 @@ import type {
 import { type HighResolutionPlace, highResolutionTables, type RotaryKind } from '../high-resolution-rotary.ts';
 import { HostCache } from '../host-cache.ts';
 import { defaultThreads } from '../processor-cores.ts';
+import { AttentionRollout } from './attention-rollout.ts';
 import { combineRows, gatherRows } from './combine-rows.ts';
 import { CrossAttentionSessions } from './cross-attention-sessions.ts';
 import { runDecoderLayer } from './decoder-run.ts';
@@ -133,6 +134,12 @@ class OnnxEngine implements Engine {
     const output = HostTensor.zeros(input.shape);
     await layerOf(this.#sessions.visionMlps, layer).run({ middle: input }, { hidden_out: output });
     return output;
+  }
+
+  async followAttention(attention: readonly Float32Array[]): Promise<Float32Array> {
+    requireSize('layers of attention', attention.length, this.#config.vision.layers);
+    this.#rollout ??= await AttentionRollout.load(attention.length, this.#settings);
+    return this.#rollout.run(attention);
   }
 
   async project(features: readonly EngineTensor[]): Promise<EngineTensor> {
@@ -271,10 +278,12 @@ class OnnxEngine implements Engine {
     await this.#releaseHighResolution();
     await this.#releaseCrossAttention();
     await this.#enlarged?.release();
+    await this.#rollout?.release();
     await Promise.all(partList(this.#sessions).map(session => session.release()));
   }
 
   #enlarged: EnlargedEmbedding | undefined;
+  #rollout: AttentionRollout | undefined;
   #crossAttention: CrossAttentionSessions | undefined;
 
   #cross(): CrossAttentionSessions {
