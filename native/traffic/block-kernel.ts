@@ -3,7 +3,7 @@ import { keysPerChunk } from '../../trace/traffic/residency.ts';
 import { HostTensor } from '../engine/onnx/host-tensor.ts';
 import { OnnxSession, type SessionSettings } from '../engine/onnx/onnx-session.ts';
 import { attentionBlockGraph, gradientBlockGraph } from '../graph/attention-block.ts';
-import { lowest, mergeInto, type Statistics } from './statistics.ts';
+import { mergeInto, type Statistics } from './statistics.ts';
 
 /** Queries [heads, rows, size] against keys and values [heads, keys, size]; rows of grouped heads are folded together. */
 export interface Block {
@@ -56,13 +56,9 @@ export class BlockKernel {
 
   /** Adds the block's attention to `into`, whose rows are these rows. @throws FoveaError `out-of-memory` */
   async attend(block: Block, into: Pick<Statistics, 'accumulator' | 'maximum' | 'sum'>): Promise<void> {
-    const { heads, rows, size } = block;
     for (const chunk of chunksOf(block)) {
       const session = await this.load('attention', chunk.mask !== undefined);
-      const accumulator = HostTensor.zeros([heads, rows, size]);
-      const maximum = new HostTensor(new Float32Array(heads * rows).fill(lowest), [heads, rows, 1]);
-      const sum = HostTensor.zeros([heads, rows, 1]);
-      await session.run(chunk.inputs, { accumulator, maximum, sum });
+      const { accumulator, maximum, sum } = await session.run(chunk.inputs, ['accumulator', 'maximum', 'sum']);
       mergeInto(into as Statistics, { accumulator: accumulator.data, maximum: maximum.data, sum: sum.data });
     }
   }
@@ -77,24 +73,21 @@ export class BlockKernel {
     };
     for (const { first, count, mask, inputs } of chunksOf(block)) {
       const session = await this.load('gradient', mask !== undefined);
-      const queryGradient = HostTensor.zeros([heads, rows, size]);
-      const keyGradient = HostTensor.zeros([heads, count, size]);
-      const valueGradient = HostTensor.zeros([heads, count, size]);
-      await session.run(
+      const made = await session.run(
         {
           ...inputs,
           output_gradient: new HostTensor(block.outputGradient, [heads, rows, size]),
           log_sums: new HostTensor(block.logSums, [heads, rows, 1]),
           delta: new HostTensor(block.delta, [heads, rows, 1]),
         },
-        { query_gradient: queryGradient, key_gradient: keyGradient, value_gradient: valueGradient },
+        ['query_gradient', 'key_gradient', 'value_gradient'],
       );
-      addTo(gradients.queries, queryGradient.data);
+      addTo(gradients.queries, made.query_gradient.data);
       for (let head = 0; head < heads; head++) {
         const place = (head * keys + first) * size;
         const part = [head * count * size, (head + 1) * count * size] as const;
-        gradients.keys.set(keyGradient.data.subarray(...part), place);
-        gradients.values.set(valueGradient.data.subarray(...part), place);
+        gradients.keys.set(made.key_gradient.data.subarray(...part), place);
+        gradients.values.set(made.value_gradient.data.subarray(...part), place);
       }
     }
     return gradients;

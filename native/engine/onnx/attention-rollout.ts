@@ -19,8 +19,7 @@ export class AttentionRollout {
     const cls = HostTensor.zeros([1, tokens]);
     cls.data[0] = 1;
     const maps = attention.map((map, layer) => [`attention_${layer}`, new HostTensor(map, [tokens, tokens])] as const);
-    const rollout = HostTensor.zeros([attention.length, tokens - 1]);
-    await this.session.run({ cls, ...Object.fromEntries(maps) }, { rollout });
+    const { rollout } = await this.session.run({ cls, ...Object.fromEntries(maps) }, ['rollout']);
     return rollout.data;
   }
 

@@ -1,13 +1,5 @@
 import type { DecoderConfig } from '../../checkpoint/model-config.ts';
-import type {
-  AttentionQuery,
-  DecoderLayerResult,
-  DecoderStep,
-  Fetch,
-  FetchedAttention,
-  KeyValueCache,
-  RowAttention,
-} from '../engine.ts';
+import type { AttentionQuery, DecoderLayerResult, DecoderStep, KeyValueCache } from '../engine.ts';
 import { HostCache } from '../host-cache.ts';
 import { HostTensor, requireSize } from './host-tensor.ts';
 import type { OnnxSession, SessionInput } from './onnx-session.ts';
@@ -36,11 +28,7 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
     new HostTensor(data, [rows, decoder.keyValueHeads, decoder.headSize]);
   const { cos, sin } = tables.rotary(step);
   const rotaryShape = [tokens, 1, decoder.headSize / 2];
-  const attention = step.attention && traceOutputs(step.attention, decoder.heads, keys);
-  const output = HostTensor.zeros(hidden.shape);
-  const fetched = step.fetch && fetchOutputs(step.fetch, decoder, keys);
-
-  await session.run(
+  const outputs: Partial<Record<LayerOutput, HostTensor>> = await session.run(
     {
       hidden,
       cos: new HostTensor(cos, rotaryShape),
@@ -51,19 +39,23 @@ export async function runDecoderLayer(session: OnnxSession, run: DecoderRun): Pr
       ...fetchInputs(step, decoder, tables),
       ...traceInputs(step.attention, keys),
     },
-    {
-      hidden_out: output,
-      new_keys: cacheRows(added.keys, tokens),
-      new_values: cacheRows(added.values, tokens),
-      ...fetched,
-      ...attention,
-    },
+    ['hidden_out', ...(step.fetch ? fetchOutputs : []), ...(step.attention ? traceOutputs : [])],
+    { new_keys: cacheRows(added.keys, tokens), new_values: cacheRows(added.values, tokens) },
   );
   cache.commit(layer, positions);
+  const read = (name: LayerOutput): Float32Array => outputs[name]!.data;
   return {
-    hidden: output,
-    ...(attention && { attention: rowAttention(attention) }),
-    ...(fetched && { fetched: fetchedAttention(fetched) }),
+    hidden: outputs.hidden_out!,
+    ...(step.attention && {
+      attention: { toVisual: read('to_visual'), meanOverHeads: read('mean_over_heads'), mass: read('mass') },
+    }),
+    ...(step.fetch && {
+      fetched: {
+        probabilities: read('fetching_probabilities'),
+        plainContext: read('plain_context'),
+        context: read('fetching_context'),
+      },
+    }),
   };
 }
 
@@ -114,38 +106,6 @@ function fetchInputs(
 
 const noRotary = { cos: new Float32Array(), sin: new Float32Array() };
 
-type FetchOutputs = Record<'fetching_probabilities' | 'plain_context' | 'fetching_context', HostTensor>;
-
-function fetchOutputs({ keys: fetched }: Fetch, { heads, headSize }: DecoderConfig, keys: number): FetchOutputs {
-  return {
-    fetching_probabilities: HostTensor.zeros([heads, 1, keys + HostTensor.of(fetched).size(0)]),
-    plain_context: HostTensor.zeros([1, heads * headSize]),
-    fetching_context: HostTensor.zeros([1, heads * headSize]),
-  };
-}
-
-function fetchedAttention(outputs: FetchOutputs): FetchedAttention {
-  return {
-    probabilities: outputs.fetching_probabilities.data,
-    plainContext: outputs.plain_context.data,
-    context: outputs.fetching_context.data,
-  };
-}
-
-type TraceOutputs = Record<'to_visual' | 'mean_over_heads' | 'mass', HostTensor>;
-
-function traceOutputs({ rows, visual, groupCount }: AttentionQuery, heads: number, keys: number): TraceOutputs {
-  return {
-    to_visual: HostTensor.zeros([heads, rows.length, visual.count]),
-    mean_over_heads: HostTensor.zeros([rows.length, keys]),
-    mass: HostTensor.zeros([heads, rows.length, groupCount]),
-  };
-}
-
-function rowAttention(outputs: TraceOutputs): RowAttention {
-  return {
-    toVisual: outputs.to_visual.data,
-    meanOverHeads: outputs.mean_over_heads.data,
-    mass: outputs.mass.data,
-  };
-}
+const fetchOutputs = ['fetching_probabilities', 'plain_context', 'fetching_context'] as const;
+const traceOutputs = ['to_visual', 'mean_over_heads', 'mass'] as const;
+type LayerOutput = 'hidden_out' | (typeof fetchOutputs)[number] | (typeof traceOutputs)[number];

@@ -29,8 +29,7 @@ export class EnlargedEmbedding {
     const { hiddenSize, patchSize } = this.vision;
     const side = Math.round(Math.sqrt(pixels.length / 3));
     const patches = Math.floor(side / patchSize);
-    const hidden = HostTensor.zeros([1 + patches ** 2, hiddenSize]);
-    const positions = HostTensor.zeros(hidden.shape);
+    const positions = HostTensor.zeros([1 + patches ** 2, hiddenSize]);
     const trained = gridSide(this.vision);
     const resized = resizeBicubic(
       this.trained.subarray(hiddenSize),
@@ -40,8 +39,8 @@ export class EnlargedEmbedding {
     );
     positions.data.set(this.trained.subarray(0, hiddenSize));
     positions.data.set(resized, hiddenSize);
-    await this.session.run({ pixels: new HostTensor(pixels, [1, 3, side, side]), positions }, { hidden_out: hidden });
-    return hidden;
+    const inputs = { pixels: new HostTensor(pixels, [1, 3, side, side]), positions };
+    return (await this.session.run(inputs, ['hidden_out'])).hidden_out;
   }
 
   release(): Promise<void> {

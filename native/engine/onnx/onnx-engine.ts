@@ -3,7 +3,7 @@ import { env } from 'onnxruntime-node';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { CrossAttentionWeights } from '../../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionProjections } from '../../checkpoint/high-resolution-weights.ts';
-import { gridSide, type ModelConfig } from '../../checkpoint/model-config.ts';
+import { type ModelConfig } from '../../checkpoint/model-config.ts';
 import type { PatchEmbeddingWeights } from '../../checkpoint/model-weights.ts';
 import { FoveaError } from '../../errors.ts';
 import { modelGraphs, type ModelParts } from '../../graph/model-graphs.ts';
@@ -91,9 +91,8 @@ class OnnxEngine implements Engine {
       return this.#enlarged.run(pixels);
     }
     requireSize('pixels', pixels.length, 3 * vision.imageSize ** 2);
-    const hidden = HostTensor.zeros([1 + gridSide(vision) ** 2, vision.hiddenSize]);
-    await this.#sessions.patchEmbedding.run({ pixels: new HostTensor(pixels, shape) }, { hidden_out: hidden });
-    return hidden;
+    return (await this.#sessions.patchEmbedding.run({ pixels: new HostTensor(pixels, shape) }, ['hidden_out']))
+      .hidden_out;
   }
 
   async runVisionAttention(
@@ -101,39 +100,31 @@ class OnnxEngine implements Engine {
     hidden: EngineTensor,
     { traced, keys, keyBias }: VisionAttentionOptions,
   ): Promise<VisionAttentionResult> {
-    const { heads, hiddenSize } = this.#config.vision;
-    const input = rowsOf(hidden, hiddenSize);
+    const input = rowsOf(hidden, this.#config.vision.hiddenSize);
     const tokens = input.size(0);
     const bias = keyBias ?? new Float32Array(tokens);
     requireSize('key biases', bias.length, tokens);
-    const middle = HostTensor.zeros(input.shape);
-    const cls = HostTensor.zeros(traced ? [heads, 1, tokens] : [0]);
-    const mean = HostTensor.zeros(traced ? [tokens, tokens] : [0]);
-    const meanKeys = HostTensor.zeros(keys ? [tokens, hiddenSize / heads] : [0]);
-    await layerOf(this.#sessions.visionAttentions, layer).run(
+    const outputs: Partial<Record<VisionOutput, HostTensor>> = await layerOf(
+      this.#sessions.visionAttentions,
+      layer,
+    ).run(
       {
         hidden: input,
         key_bias: new HostTensor(bias, [1, tokens]),
         traced_rows: BigInt64Array.of(BigInt(traced ? tokens : 0)),
       },
-      {
-        middle,
-        ...(traced && { cls_attention: cls, mean_attention: mean }),
-        ...(keys && { mean_keys: meanKeys }),
-      },
+      ['middle', ...(traced ? tracedOutputs : []), ...(keys ? (['mean_keys'] as const) : [])],
     );
     return {
-      middle,
-      ...(traced && { clsAttention: cls.data, meanAttention: mean.data }),
-      ...(keys && { keys: meanKeys.data }),
+      middle: outputs.middle!,
+      ...(traced && { clsAttention: outputs.cls_attention!.data, meanAttention: outputs.mean_attention!.data }),
+      ...(keys && { keys: outputs.mean_keys!.data }),
     };
   }
 
   async runVisionMlp(layer: number, middle: EngineTensor): Promise<EngineTensor> {
     const input = rowsOf(middle, this.#config.vision.hiddenSize);
-    const output = HostTensor.zeros(input.shape);
-    await layerOf(this.#sessions.visionMlps, layer).run({ middle: input }, { hidden_out: output });
-    return output;
+    return (await layerOf(this.#sessions.visionMlps, layer).run({ middle: input }, ['hidden_out'])).hidden_out;
   }
 
   async followAttention(attention: readonly Float32Array[]): Promise<Float32Array> {
@@ -143,27 +134,23 @@ class OnnxEngine implements Engine {
   }
 
   async project(features: readonly EngineTensor[]): Promise<EngineTensor> {
-    const { vision, decoder, featureLayers, selectStrategy } = this.#config;
+    const { vision, featureLayers } = this.#config;
     requireSize('feature layers', features.length, featureLayers.length);
     const rows = features.map(feature => rowsOf(feature, vision.hiddenSize));
-    const tokens = (rows[0]?.size(0) ?? 0) - (selectStrategy === 'full' ? 0 : 1);
-    const visual = HostTensor.zeros([tokens, decoder.hiddenSize]);
     const inputs = Object.fromEntries(rows.map((feature, index) => [`features_${index}`, feature]));
-    await this.#sessions.projector.run(inputs, { visual });
-    return visual;
+    return (await this.#sessions.projector.run(inputs, ['visual'])).visual;
   }
 
   async embedTokens(ids: readonly number[]): Promise<EngineTensor> {
-    const { hiddenSize, vocabularySize } = this.#config.decoder;
+    const { vocabularySize } = this.#config.decoder;
     const unknown = ids.find(id => id < 0 || id >= vocabularySize);
     if (unknown !== undefined) {
       const message = `The token ${unknown} is beyond the model's embedding of ${vocabularySize} tokens.`;
       const hint = 'tokenizer.json and the weights belong to different models: download both from the same place.';
       throw new FoveaError('shape-mismatch', message, hint);
     }
-    const hidden = HostTensor.zeros([ids.length, hiddenSize]);
-    await this.#sessions.tokenEmbedding.run({ ids: BigInt64Array.from(ids, BigInt) }, { hidden_out: hidden });
-    return hidden;
+    const inputs = { ids: BigInt64Array.from(ids, BigInt) };
+    return (await this.#sessions.tokenEmbedding.run(inputs, ['hidden_out'])).hidden_out;
   }
 
   concatenate(parts: readonly EngineTensor[]): EngineTensor {
@@ -218,14 +205,12 @@ class OnnxEngine implements Engine {
     if (!session) throw new RangeError(`There are no high-resolution projections for layer ${layer}.`);
     const rotaryShape = [tokens, 1, headSize / 2];
     const width = keyValueHeads * headSize;
-    const keys = HostTensor.zeros([tokens, width]);
-    const values = HostTensor.zeros([tokens, width]);
-    const byHead = ({ data }: HostTensor): HostTensor => new HostTensor(data, [tokens, keyValueHeads, headSize]);
-    await session.run(
+    const { keys, values } = await session.run(
       { features: input, cos: new HostTensor(cos, rotaryShape), sin: new HostTensor(sin, rotaryShape) },
-      { keys: byHead(keys), values: byHead(values) },
+      ['keys', 'values'],
     );
-    return { keys, values };
+    const rows = ({ data }: HostTensor): HostTensor => new HostTensor(data, [tokens, width]);
+    return { keys: rows(keys), values: rows(values) };
   }
 
   highResolutionRotary(kind: RotaryKind, place: HighResolutionPlace, sequenceLength: number): RotaryRows {
@@ -261,12 +246,11 @@ class OnnxEngine implements Engine {
   }
 
   async logits(hidden: EngineTensor, row: number): Promise<Float32Array> {
-    const { hiddenSize, vocabularySize } = this.#config.decoder;
+    const { hiddenSize } = this.#config.decoder;
     const { data } = rowsOf(hidden, hiddenSize);
     const input = new HostTensor(data.subarray(row * hiddenSize, (row + 1) * hiddenSize), [1, hiddenSize]);
     requireSize('elements of the row', input.data.length, hiddenSize);
-    const logits = HostTensor.zeros([1, vocabularySize]);
-    await this.#sessions.languageHead.run({ hidden: input }, { logits });
+    const { logits } = await this.#sessions.languageHead.run({ hidden: input }, ['logits']);
     return logits.data;
   }
 
@@ -303,6 +287,9 @@ class OnnxEngine implements Engine {
     await Promise.all(sessions.map(session => session.release()));
   }
 }
+
+type VisionOutput = 'middle' | 'cls_attention' | 'mean_attention' | 'mean_keys';
+const tracedOutputs: readonly VisionOutput[] = ['cls_attention', 'mean_attention'];
 
 /** @throws FoveaError `shape-mismatch` unless the tensor is [rows, width] */
 function rowsOf(tensor: EngineTensor, width: number): HostTensor {
