@@ -75,46 +75,40 @@ export class CrossAttentionSessions {
 
   async place(features: HostTensor, { kind, places }: VisualPlaces): Promise<HostTensor> {
     requireSize('places', places.length, features.size(0));
-    const memory = HostTensor.zeros(features.shape);
-    await this.memory[kind].run({ features, places: BigInt64Array.from(places, BigInt) }, { memory });
-    return memory;
+    return (await this.memory[kind].run({ features, places: BigInt64Array.from(places, BigInt) }, ['memory'])).memory;
   }
 
   async project(layer: number, memory: HostTensor): Promise<FetchedKeys> {
     const tokens = memory.size(0);
     const { keyValueHeads, headSize } = this.weights.description;
     const width = keyValueHeads * headSize;
-    const [keys, values] = [HostTensor.zeros([tokens, width]), HostTensor.zeros([tokens, width])];
-    await this.layer(layer).keys.run({ memory }, { keys: this.byHead(keys), values: this.byHead(values) });
-    return { keys, values };
+    const made = await this.layer(layer).keys.run({ memory }, ['keys', 'values']);
+    const rows = ({ data }: HostTensor): HostTensor => new HostTensor(data, [tokens, width]);
+    return { keys: rows(made.keys), values: rows(made.values) };
   }
 
   /** Rows before `firstRow` are copied; the session writes the others right behind them. */
   async attend(layer: number, hidden: HostTensor, request: CrossAttentionRequest): Promise<CrossAttentionResult> {
     const { firstRow, keys, values, traced = false, wantsQueries = false } = request;
-    const { heads, headSize } = this.weights.description;
     const { hiddenSize } = this;
     const rows = hidden.size(0) - firstRow;
     const start = firstRow * hiddenSize;
     const reading = new HostTensor(hidden.data.subarray(start), [rows, hiddenSize]);
     const output = HostTensor.zeros(hidden.shape);
     output.data.set(hidden.data.subarray(0, start));
-    const update = HostTensor.zeros(traced ? [rows, hiddenSize] : [0]);
-    const queries = HostTensor.zeros(wantsQueries ? [rows, heads, headSize] : [0]);
-    const keyRows = this.byHead(HostTensor.of(keys));
-    const probabilities = HostTensor.zeros(traced ? [heads, rows, keyRows.size(0)] : [0]);
-    await this.layer(layer).attention.run(
-      { hidden: reading, keys: keyRows, values: this.byHead(HostTensor.of(values)) },
-      {
-        hidden_out: new HostTensor(output.data.subarray(start), [rows, hiddenSize]),
-        ...(traced && { update, probabilities }),
-        ...(wantsQueries && { queries }),
-      },
+    const made: Partial<Record<AttentionOutput, HostTensor>> = await this.layer(layer).attention.run(
+      { hidden: reading, keys: this.byHead(HostTensor.of(keys)), values: this.byHead(HostTensor.of(values)) },
+      [...(traced ? tracedOutputs : []), ...(wantsQueries ? (['queries'] as const) : [])],
+      { hidden_out: new HostTensor(output.data.subarray(start), [rows, hiddenSize]) },
     );
+    const read = (name: AttentionOutput): Float32Array => made[name]!.data;
     return {
       hidden: output,
-      ...(traced && { probabilities: probabilities.data, change: relativeNorms(update.data, reading.data, rows) }),
-      ...(wantsQueries && { queries: queries.data }),
+      ...(traced && {
+        probabilities: read('probabilities'),
+        change: relativeNorms(read('update'), reading.data, rows),
+      }),
+      ...(wantsQueries && { queries: read('queries') }),
     };
   }
 
@@ -135,6 +129,9 @@ export class CrossAttentionSessions {
     return sessions;
   }
 }
+
+type AttentionOutput = 'update' | 'probabilities' | 'queries';
+const tracedOutputs: readonly AttentionOutput[] = ['update', 'probabilities'];
 
 /** ‖update‖ / ‖hidden‖ of each row; 0 where there is nothing to compare with. */
 function relativeNorms(update: Float32Array, hidden: Float32Array, rows: number): Float32Array {
