@@ -219,6 +219,10 @@ export class Pipeline {
       textTokens: prompt.tokens.length,
       maxNewTokens,
       recorded: options.recorder ? shape : undefined,
+      method: input.method && {
+        allRows: input.method.method.readsAllRows?.(input.method.setup.parameters) ?? false,
+        copied: input.method.module !== undefined,
+      },
     });
     const engine = await this.model.require(files, request, extra + longInputBytes, options.progress, options.signal);
     const load = this.model.loads === loads ? 0 : performance.now() - started;

@@ -1,5 +1,5 @@
 /** What a run takes of memory besides the weights, so that it can be refused before it starts. */
-import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import { gridSide, type ModelConfig, visualTokenCount } from '../checkpoint/model-config.ts';
 import type { CrossAttentionInput } from './cross-attention-input.ts';
 import { crossAttentionBytes } from './cross-attention-recorder.ts';
 import type { HighResolutionInput } from './high-resolution-run.ts';
@@ -12,6 +12,8 @@ export interface RunSize {
   readonly maxNewTokens: number;
   /** What is recorded, if anything is. */
   readonly recorded: RecordedShape | undefined;
+  /** What the method may be handed of a layer, if any: all rows of its attention, and whether a copy of them goes to a thread. */
+  readonly method?: { readonly allRows: boolean; readonly copied: boolean } | undefined;
 }
 
 const floatBytes = 4;
@@ -26,16 +28,20 @@ export function runBytes(config: ModelConfig, size: RunSize): number {
 }
 
 /**
- * One decoder layer over the whole prompt: the scores and their softmax, the text rows cut out of it, the mask, the mean
- * over heads, and the MLP.
+ * One decoder layer over the whole prompt: the scores and their softmax, the rows cut out of it for the trace and the method, the
+ * mask, the mean over heads, and the MLP; and what is copied for a method in a thread of its own.
  */
-function prefillBytes({ decoder }: ModelConfig, { promptLength, textTokens, recorded }: RunSize): number {
-  const { heads, intermediateSize } = decoder;
+function prefillBytes(config: ModelConfig, { promptLength, textTokens, recorded, method }: RunSize): number {
+  const { heads, intermediateSize, hiddenSize } = config.decoder;
   const attention = 2 * heads * promptLength ** 2;
   const mask = promptLength ** 2;
-  const traced = recorded ? textTokens * (heads * (promptLength + recorded.visualTokens) + promptLength) : 0;
+  const visual = visualTokenCount(config);
+  const rows = method?.allRows ? promptLength : recorded ? textTokens : 0;
+  const cut = rows * (heads * (promptLength + visual) + promptLength);
+  // Sent and received.
+  const copied = method?.copied ? 2 * (rows * heads * visual + visual * hiddenSize) : 0;
   const mlp = 3 * promptLength * intermediateSize;
-  return (attention + mask + traced + mlp) * floatBytes;
+  return (attention + mask + cut + copied + mlp) * floatBytes;
 }
 
 function visionBytes({ vision }: ModelConfig): number {

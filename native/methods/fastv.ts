@@ -62,6 +62,7 @@ export const fastV: TokenMethod = {
       cached: entering,
     };
   },
+  readsAllRows: parameters => parameters['rows'] === 'all',
   start: setup => {
     const layer = requireLayer(setup);
     const rows = setup.parameters['rows'] === 'all' ? 'all' : 'last';

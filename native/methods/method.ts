@@ -93,6 +93,8 @@ export interface TokenMethod {
   readonly fetchesHighResolution?: true;
   /** Lets text rows read a long visual input, with weights of their own. */
   readonly readsCrossAttention?: true;
+  /** Whether it asks a decoder layer for the attention of all rows; needed before it starts, to count memory. */
+  readonly readsAllRows?: (parameters: Parameters) => boolean;
   /** Pixels at each side of the image whose tokens stand in the sequence; the model's own size without it. */
   readonly imageSide?: (parameters: Parameters) => number;
   /** Why high-resolution tokens cannot be fetched beside this method. */

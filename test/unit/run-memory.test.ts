@@ -34,6 +34,28 @@ test('a question of a line is no reason to refuse a model that fits', () => {
   assert.ok(size(40, false) < 1e9, `${size(40, false)} bytes`);
 });
 
+test('a method that is handed all rows of attention needs memory for them, and in a thread of its own for copies', () => {
+  const bytes = (method?: { allRows: boolean; copied: boolean }): number =>
+    runBytes(config, { promptLength: 3576, textTokens: 3000, maxNewTokens: 1, recorded: undefined, method });
+  const rows = 32 * 3576 * (3576 + 576) * 4;
+  const copies = 2 * (32 * 3576 + 4096) * 576 * 4;
+  assert.equal(bytes({ allRows: false, copied: false }), bytes());
+  assert.ok(bytes({ allRows: true, copied: false }) - bytes() >= rows);
+  assert.equal(bytes({ allRows: true, copied: true }) - bytes({ allRows: true, copied: false }), copies);
+});
+
+test('FastV by its paper reads all rows, by its code the last one', async () => {
+  const { shape } = knownShapes['llava-1.5-7b']!;
+  const allRows = async (variant: 'code' | 'paper'): Promise<boolean> => {
+    const { method, setup } = await chooseMethod({ name: 'fastv', variant, budget: 192 }, shape, {
+      before: 0,
+      after: [],
+    });
+    return method.readsAllRows?.(setup.parameters) ?? false;
+  };
+  assert.deepEqual([await allRows('code'), await allRows('paper')], [false, true]);
+});
+
 test('high-resolution tokens that every row of the prompt reads need memory for that attention', async () => {
   const { shape } = knownShapes['llava-1.5-7b']!;
   const bytes = async (variant: 'code' | 'paper'): Promise<number> => {

@@ -90,6 +90,8 @@ function describedMethod(value: unknown, thread: WorkerThread): TokenMethod {
     summary: typeof summary === 'string' ? summary : '',
     source: typeof source === 'string' ? source : file,
     variants: ['code'],
+    // It says what it needs when it starts, which is too late to refuse the run.
+    readsAllRows: () => true,
     parameters: (parameters as readonly unknown[]).map(parameter => parseParameter(parameter, fail)),
     ...(budget !== undefined && { budget }),
     ...(resolvesBudget === true && {
