@@ -33,8 +33,13 @@ export interface EmbeddedRequest {
   readonly signal?: AbortSignal | undefined;
   readonly progress?: ((done: number, total: number) => void) | undefined;
   readonly start?: ThreadStarter;
-  /** Milliseconds until a rank that does not report is given up. */
-  readonly startPatience?: number;
+  /** Runs out when no rank reports for a while; begun anew with each that does. */
+  readonly patience?: (over: () => void) => Patience;
+}
+
+export interface Patience {
+  refresh(): void;
+  end(): void;
 }
 
 export interface EmbeddedOutcome {
@@ -51,6 +56,18 @@ export interface EmbeddedOutcome {
 
 const startPatienceMs = 20_000;
 const endPatienceMs = 1500;
+
+function startPatience(over: () => void): Patience {
+  const timeout = setTimeout(over, startPatienceMs);
+  return {
+    refresh: () => {
+      timeout.refresh();
+    },
+    end: () => {
+      clearTimeout(timeout);
+    },
+  };
+}
 
 /** Never rejects for what happens on a rank: the outcome says it, and keeps the events until then. */
 export async function runEmbedded(request: EmbeddedRequest): Promise<EmbeddedOutcome> {
@@ -70,7 +87,7 @@ class EmbeddedRun {
   private readonly waiting = new Set<number>();
   private notify: () => void = () => undefined;
   private failure: (ThreadFailure & { readonly rank?: number }) | undefined;
-  private patience: NodeJS.Timeout | undefined;
+  private patience: Patience | undefined;
   private ending = false;
 
   constructor(private readonly request: EmbeddedRequest) {
@@ -120,7 +137,7 @@ class EmbeddedRun {
   }
 
   private async startAll(): Promise<void> {
-    const { start = startThread, startPatience = startPatienceMs } = this.request;
+    const { start = startThread, patience = startPatience } = this.request;
     const channels = Array.from({ length: this.ranks }, () => new MessageChannel());
     const links: LinksSetup = {
       role: 'links',
@@ -141,25 +158,25 @@ class EmbeddedRun {
       const [setup, transfer] = this.setupOf(rank, channels[rank]!);
       this.watch(start(setup, transfer), rank);
     }
-    this.giveUpAfter(startPatience);
+    this.patience = patience(() => {
+      this.giveUp();
+    });
     this.waiting.add(-1);
     await this.untilAllReport();
-    clearTimeout(this.patience);
+    this.patience.end();
     this.patience = undefined;
   }
 
   /** Counted from the last sign of any of them: a busy machine starts threads one after the other. */
-  private giveUpAfter(milliseconds: number): void {
-    this.patience = setTimeout(() => {
-      const silent = [...this.waiting].toSorted((a, b) => a - b);
-      const names = silent.map(rank => (rank < 0 ? 'the links' : `rank ${rank}`)).join(', ');
-      this.fail({
-        code: 'rank-failed',
-        message: `For ${(milliseconds / 1000).toFixed(0)} s there has been no sign of ${names}.`,
-        hint: 'The machine may be too busy or short of memory. Try fewer ranks.',
-        ...(silent[0]! >= 0 && { rank: silent[0]! }),
-      });
-    }, milliseconds);
+  private giveUp(): void {
+    const silent = [...this.waiting].toSorted((a, b) => a - b);
+    const names = silent.map(rank => (rank < 0 ? 'the links' : `rank ${rank}`)).join(', ');
+    this.fail({
+      code: 'rank-failed',
+      message: `For ${startPatienceMs / 1000} s there has been no sign of ${names}.`,
+      hint: 'The machine may be too busy or short of memory. Try fewer ranks.',
+      ...(silent[0]! >= 0 && { rank: silent[0]! }),
+    });
   }
 
   private setupOf(rank: number, { port2 }: MessageChannel): [RankSetup, Transferable[]] {
