@@ -19,7 +19,10 @@ const bareEdge = /[\s"'`()[\]{}<>=,;|*]/;
 /** Languages in which paths stand without quotes, too. */
 const bareLanguages: ReadonlySet<string> = new Set(['markdown', 'html', 'yaml', 'latex', 'tex']);
 
-/** All references in a line, from left to right, without overlaps. Linear in the length of the line. */
+/**
+ * All references in a line, from left to right, without overlaps. Linear in the length of the line: around each ending, no more
+ * is read than the longest path has, and patterns with repetitions see such parts only.
+ */
 export function imageReferences(line: string, language: string): ImageReference[] {
   const found: ImageReference[] = [];
   const add = (reference: ImageReference | undefined): void => {
@@ -70,7 +73,7 @@ function aroundEnding(line: string, dot: number, after: number, bare: boolean): 
   }
   if (right === '}') {
     const left = lastWithin(line, '{', dot);
-    if (left !== undefined && /\\[a-zA-Z]+\*?\s*(?:\[[^[\]]*\])?\s*$/.test(line.slice(Math.max(0, left - 200), left)))
+    if (left !== undefined && /\\[a-zA-Z]+\*?\s*(?:\[[^[\]]*\]\s*)?$/.test(line.slice(Math.max(0, left - 200), left)))
       return { text: line.slice(left + 1, end).trim(), start: left + 1, end };
   }
   if (!bare || (right !== undefined && !bareEdge.test(right) && !/[.:!?\\]/.test(right))) return undefined;
@@ -81,8 +84,10 @@ function aroundEnding(line: string, dot: number, after: number, bare: boolean): 
 
 /** The quote that opens what `right` closes: the nearest one to the left, escaped like it. */
 function openingQuote(line: string, dot: number, right: string, escaped: boolean): number | undefined {
-  for (let at = lastWithin(line, right, dot); at !== undefined; at = lastWithin(line, right, at)) {
-    if ((line[at - 1] === '\\') === escaped) return at;
+  const from = Math.max(0, dot - longestPath - 1);
+  const near = line.slice(from, dot);
+  for (let at = near.lastIndexOf(right); at >= 0; at = at > 0 ? near.lastIndexOf(right, at - 1) : -1) {
+    if ((line[from + at - 1] === '\\') === escaped) return from + at;
   }
   return undefined;
 }
@@ -105,14 +110,14 @@ function markdownLink(line: string, dot: number, end: number): ImageReference | 
 /** Widened to the whole of `![alt](path "title")` where the path stands in one. */
 function inLink(line: string, { text, start, end }: ImageReference): ImageReference {
   const before = /!?\[[^[\]]*\]\(\s*<?$/.exec(line.slice(Math.max(0, start - longestPath), start));
-  const after = /^>?(?:\s+[^()]*)?\)/.exec(line.slice(end, end + longestPath));
+  const after = /^>?(?:\s[^()]*)?\)/.exec(line.slice(end, end + longestPath));
   if (!before || !after) return { text, start, end };
   return { text, start: start - before[0].length, end: end + after[0].length };
 }
 
 /** The value of `key: value` or `- value`, which may hold spaces without quotes. */
 function yamlValue(line: string): ImageReference | undefined {
-  const key = /^\s*(?:-\s+)*(?:[\w.-]{1,100}\s*:\s+)?/.exec(line)?.[0] ?? '';
+  const key = /^\s*(?:-\s+)*(?:[\w.-]{1,100}\s*:\s+)?/.exec(line.slice(0, longestPath))?.[0] ?? '';
   const value = line.slice(key.length, key.length + 2 * longestPath);
   if (key.trim() === '' || /^["'[{|>&*!#]/.test(value)) return undefined;
   const text = value.replace(/\s#.*$/s, '').trimEnd();
@@ -124,8 +129,11 @@ function yamlValue(line: string): ImageReference | undefined {
 
 /** `\includegraphics{figures/scene}`: LaTeX finds the ending by itself. */
 function* graphicsWithoutEnding(line: string): Generator<ImageReference> {
-  for (const match of line.matchAll(/\\includegraphics\*?\s*(?:\[[^[\]]{0,500}\])?\s*\{([^{}\\]{1,1000})\}/g)) {
-    const end = match.index + match[0].length - 1;
+  for (const { index } of line.matchAll(/\\includegraphics/g)) {
+    const command = line.slice(index, index + 2 * longestPath);
+    const match = /^\\includegraphics\*?\s*(?:\[[^[\]]*\]\s*)?\{([^{}\\]+)\}/.exec(command);
+    if (!match) continue;
+    const end = index + match[0].length - 1;
     yield { text: match[1]!.trim(), start: end - match[1]!.length, end };
   }
 }

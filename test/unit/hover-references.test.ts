@@ -77,29 +77,80 @@ test('ranges are columns of the line, also far to the right', () => {
   assert.equal(imageReferenceAt(line, 10, 'jsonl'), undefined);
 });
 
-test('lines of 100 kB are read in milliseconds, hostile ones included', () => {
-  const size = 100_000;
-  const lines = ['"'.repeat(size), '('.repeat(size), '.png'.repeat(size / 4), '.png"'.repeat(size / 5)];
-  lines.push(
-    '(.png)'.repeat(size / 6),
-    '![](a.png '.repeat(size / 10),
-    '{a.png}'.repeat(size / 7),
-    'a.png '.repeat(size / 6),
-  );
-  lines.push('\\includegraphics['.repeat(size / 17), '[a]('.repeat(size / 4) + 'x.png)', `<${' '.repeat(size)}.png>`);
-  for (const line of lines) {
-    for (const language of ['markdown', 'python', 'latex', 'yaml']) {
-      // Far above what is needed, and the best of three, since tests share a busy machine; quadratic time would take seconds.
-      let [hover, all] = [Infinity, Infinity];
-      for (let attempt = 0; attempt < 3 && !(hover < 100 && all < 1500); attempt++) {
-        const started = performance.now();
-        imageReferenceAt(line, size / 2, language);
-        const found = performance.now();
-        imageReferences(line, language);
-        hover = Math.min(hover, found - started);
-        all = Math.min(all, performance.now() - found);
-      }
-      assert.ok(hover < 100 && all < 1500, `${language} ${line.slice(0, 20)}: ${hover} and ${all} ms`);
+interface CountedLine {
+  readonly line: string;
+  /** Characters that were handed out so far. */
+  readonly read: () => number;
+}
+
+/** A line that counts what is read of it: characters by index, parts, and itself when a pattern runs over all of it. */
+function counted(text: string): CountedLine {
+  let read = 0;
+  const handOut = (part: string): string => {
+    read += part.length;
+    return part;
+  };
+  const counting = new Proxy(Object(text) as object, {
+    get(_, key) {
+      if (key === 'length') return text.length;
+      if (typeof key === 'string' && /^-?\d+$/.test(key)) return handOut(text[Number(key)] ?? '') || undefined;
+      if (key === 'slice') return (from?: number, to?: number) => handOut(text.slice(from, to));
+      if (key === 'matchAll') return (pattern: RegExp) => handOut(text).matchAll(pattern);
+      if (key === Symbol.toPrimitive) return () => handOut(text);
+      throw new Error(`"${String(key)}" of the line is not counted.`);
+    },
+  });
+  return { line: counting as unknown as string, read: () => read };
+}
+
+/** Each is a pattern that some way of reading would go over again and again. */
+const hostile: readonly ((size: number) => string)[] = [
+  size => '"'.repeat(size),
+  size => '('.repeat(size),
+  size => '.png'.repeat(size / 4),
+  size => '.png"'.repeat(size / 5),
+  size => '\\"'.repeat(size / 2) + 'a.png"',
+  size => '\\".png\''.repeat(size / 7),
+  size => '(.png)'.repeat(size / 6),
+  size => '![](a.png '.repeat(size / 10),
+  size => '{a.png}'.repeat(size / 7),
+  size => 'a.png '.repeat(size / 6),
+  size => '\\includegraphics['.repeat(size / 17),
+  size => `\\includegraphics${' '.repeat(size)}`,
+  size => '[a]('.repeat(size / 4) + 'x.png)',
+  size => `<${' '.repeat(size)}.png>`,
+  size => `<a.png>${' '.repeat(size)}`,
+];
+const languages = ['markdown', 'python', 'latex', 'yaml'];
+
+test('every further part of a line costs the same, however long the line is, hostile ones included', () => {
+  const readOf = (text: string, language: string): number => {
+    const { line, read } = counted(text);
+    imageReferences(line, language);
+    return read();
+  };
+  for (const make of hostile) {
+    for (const language of languages) {
+      const [one, two, three] = [1, 2, 3].map(parts => readOf(make(parts * 6000), language)) as [
+        number,
+        number,
+        number,
+      ];
+      // Were it quadratic, the third part would cost five thirds of the second.
+      assert.ok(
+        two > one && three - two <= 1.02 * (two - one) + 100,
+        `${language} ${make(20)}: ${one}, ${two}, ${three}`,
+      );
+    }
+  }
+});
+
+test('a hover reads four kilobytes of a line, however long it is', () => {
+  for (const make of hostile) {
+    for (const language of languages) {
+      const { line, read } = counted(make(100_000));
+      imageReferenceAt(line, 50_000, language);
+      assert.ok(read() <= 4096, `${language} ${make(20)}: ${read()}`);
     }
   }
 });
