@@ -5,7 +5,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SelectionRule } from '../../trace/high-resolution.ts';
-import { isJsonObject, readCheckpointJson } from '../checkpoint-file.ts';
+import { isJsonObject, type JsonObject, readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { ConfigSection } from './config-section.ts';
@@ -125,12 +125,15 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
   const prefix = name && /^(.*layers\.)\d+\./.exec(name)?.[1];
   if (prefix === undefined || prefix === '') return undefined;
   const extraFields: unknown = (await readCheckpointJson(folder, 'config.json'))?.['extra'];
-  const extra = new ConfigSection(isJsonObject(extraFields) ? extraFields : {}, 'config.json: extra');
+  const extra = new ConfigSection(isJsonObject(extraFields) ? numbersOf(extraFields) : {}, 'config.json: extra');
   const { layers } = config.decoder;
   const present = Array.from({ length: layers }, (_, layer) => layer).filter(layer =>
     weights.has(`${prefix}${layer}${suffix}`),
   );
   const low = extra.size('lowres_size', config.vision.imageSize);
+  if (low !== config.vision.imageSize) {
+    throw extra.unexpected('lowres_size', `the ${config.vision.imageSize} pixels that the vision tower takes`);
+  }
   const zoom = extra.size('highres_size', low * extra.size('zoom_ratio', releasedZoom)) / low;
   if (!Number.isInteger(zoom)) throw extra.unexpected('highres_size', 'a multiple of lowres_size');
   const names = {
@@ -146,6 +149,14 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
     attending: present.filter(layer => layer >= firstAttendingLayer(layers)),
     rule: { kind: 'threshold', threshold: extra.number('threshold', fallbackThreshold) },
   });
+}
+
+/** The training script of the official code writes these numbers as text ("zoom_ratio": "3"), and its model reads them with int(). */
+function numbersOf(fields: JsonObject): JsonObject {
+  const isNumber = (value: unknown): value is string => typeof value === 'string' && /^\s*-?[\d.]+\s*$/.test(value);
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, isNumber(value) ? Number(value) : value]),
+  );
 }
 
 function copiedWeights({ model, config, folder, digest }: Checkpoint): HighResolutionProjections {

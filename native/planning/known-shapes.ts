@@ -1,6 +1,9 @@
 /** Models that can be planned for without being there, by the sizes in their published configs. */
 import { readCheckpointJson } from '../checkpoint-file.ts';
+import { ConfigSection } from '../checkpoint/config-section.ts';
+import { readLlavaLayout } from '../checkpoint/llava-layout.ts';
 import { parseModelConfig } from '../checkpoint/parse-config.ts';
+import { findVisionTower } from '../checkpoint/vision-tower.ts';
 import { FoveaError } from '../errors.ts';
 import type { ModelShape } from '../methods/method.ts';
 import { modelShape } from '../methods/model-shape.ts';
@@ -59,5 +62,7 @@ export async function shapeOf(name: string): Promise<KnownShape> {
       `Shapes: ${Object.keys(knownShapes).join(', ')}, or the path of a config.json.`,
     );
   }
-  return { shape: modelShape(parseModelConfig({ config, generation: undefined }, true)) };
+  const layout = readLlavaLayout(new ConfigSection(config, basename(file)));
+  const tower = layout && (await findVisionTower(dirname(file), layout, undefined));
+  return { shape: modelShape(parseModelConfig({ config, tower }, true)) };
 }

@@ -9,6 +9,7 @@ import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
 import { openCheckpoint } from '../../native/checkpoint/checkpoint.ts';
 import { parseModelConfig } from '../../native/checkpoint/parse-config.ts';
 import { FoveaError, type FoveaErrorCode } from '../../native/errors.ts';
+import { shapeOf } from '../../native/planning/known-shapes.ts';
 import type { MethodRequest } from '../../native/rpc.ts';
 import type { CheckpointFolder } from '../fixtures/checkpoint-folder.ts';
 import { inLlavaLayout, type TowerPlace, withReleasedProjections } from '../fixtures/llava-layout.ts';
@@ -315,6 +316,27 @@ test('projections of the wrong shape are named when FlexAttention asks for them,
   }
   assert.equal((await answer(own)).analysis.state, 'complete');
   await assertRefused(answer(own, flexattention), 'shape-mismatch', /k_proj_hd.*\[32, 16\].*\[16, 32\]/, /\S/);
+});
+
+test('sizes of images that the tower does not take, or that are no whole number of tiles, are named', async t => {
+  const own = inLlavaLayout(t, withReleasedProjections(t), 'inside');
+  const extra = own.readJson('config.json')['extra'] as object;
+  for (const [change, message] of [
+    [{ lowres_size: '14' }, /lowres_size is 14 where the 28 pixels/],
+    [{ highres_size: '70' }, /highres_size is 70 where a multiple of lowres_size/],
+    [{ highres_size: 'large' }, /highres_size is "large"/],
+  ] as const) {
+    own.config({ extra: { ...extra, ...change } });
+    await assertRefused(answer(own, flexattention), 'checkpoint-malformed', message, /\S/);
+  }
+});
+
+test('a plan takes the tower of such a config by its name, or from beside it', async t => {
+  const own = inLlavaLayout(t, withReleasedProjections(t), 'in the folder');
+  const { shape } = await shapeOf(own.file('config.json'));
+  assert.deepEqual([shape.vision.layers, shape.vision.hiddenSize, shape.grid.rows], [3, 24, 4]);
+  own.config({ mm_vision_tower: 'openai/clip-vit-large-patch14-336', mm_hidden_size: 1024 });
+  assert.deepEqual((await shapeOf(own.file('config.json'))).shape.grid, { rows: 24, columns: 24 });
 });
 
 test('the tower is found in the cache of Hugging Face that the checkpoint lies in', async t => {
