@@ -212,6 +212,10 @@ export const releaseRequest = new RequestType0<void, PipelineError>('fovea/relea
 export const logNotification = new NotificationType<{ level: 'info' | 'warn' | 'error'; message: string }>('fovea/log');
 export const stageProgress = new ProgressType<StageProgress>();
 
+/** Weights that images become queries, keys and values by. */
+export type ImageWeights = 'cross-attention' | 'flexattention';
+export const imageWeights: readonly ImageWeights[] = ['cross-attention', 'flexattention'];
+
 /** What is computed: own sizes, a preset of the paper ("llama3-v:a30:2"), or the user's images through the model. */
 export type TrafficWorkloadChoice =
   | { readonly kind: 'sizes'; readonly shape: AttentionShape; readonly sharding: Sharding }
@@ -226,6 +230,10 @@ export type TrafficWorkloadChoice =
       readonly visionTower?: string;
       /** The most frames to take, spread evenly. */
       readonly frames: number;
+      /** By default the model's own cross-attention where it has one. */
+      readonly weights?: ImageWeights;
+      /** Decoder layer; by default the one in the middle of those that the weights have. */
+      readonly layer?: number;
     };
 
 export interface TrafficRequest {

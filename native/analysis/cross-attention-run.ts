@@ -16,10 +16,14 @@ interface Options {
   readonly signal?: AbortSignal | undefined;
   /** Whether a trace is to tell of it. */
   readonly traced: boolean;
+  /** Keeps the queries of all rows that read before this layer. */
+  readonly queriesBefore?: number | undefined;
 }
 
 export class CrossAttentionRun {
   private readonly recorder: CrossAttentionRecorder | undefined;
+  private readonly queriesBefore: number | undefined;
+  private readonly queryRows: Float32Array[] = [];
   private readMs = 0;
 
   private constructor(
@@ -29,8 +33,9 @@ export class CrossAttentionRun {
     private readonly keys: ReadonlyMap<number, FetchedKeys>,
     private readonly ms: Pick<CrossAttention['ms'], 'encode' | 'project'>,
     private readonly firstRow: number,
-    traced: boolean,
+    { traced, queriesBefore }: Options,
   ) {
+    this.queriesBefore = queriesBefore;
     const { heads } = input.weights.description;
     const tokens = keys.get(input.plan.layers[0]!)!.keys.shape[0]!;
     const shape = { layers: keys.size, heads, tokens, frames: input.frames.length };
@@ -47,8 +52,9 @@ export class CrossAttentionRun {
     { config, prompt }: { readonly config: ModelConfig; readonly prompt: Prompt },
     input: CrossAttentionInput,
     visual: EngineTensor,
-    { progress, signal, traced }: Options,
+    options: Options,
   ): Promise<CrossAttentionRun> {
+    const { progress, signal } = options;
     await engine.loadCrossAttention(input.weights, undefined, signal);
     const started = performance.now();
     const { features, places } = input.large
@@ -63,7 +69,7 @@ export class CrossAttentionRun {
     }
     const ms = { encode: encoded - started, project: performance.now() - encoded };
     const firstRow = prompt.tokens.filter(({ position }) => position < prompt.visual.first).length;
-    return new CrossAttentionRun(engine, config, input, keys, ms, firstRow, traced);
+    return new CrossAttentionRun(engine, config, input, keys, ms, firstRow, options);
   }
 
   /** What enters the decoder layer: itself where the layer has no cross-attention or no row reads. @param firstRow of this step that reads */
@@ -75,10 +81,21 @@ export class CrossAttentionRun {
       ...keys,
       firstRow,
       traced: this.recorder !== undefined,
+      wantsQueries: this.queriesBefore === layer,
     });
+    if (result.queries) this.queryRows.push(result.queries);
     this.readMs += performance.now() - started;
     this.recorder?.add(this.input.plan.layers.indexOf(layer), result);
     return result.hidden;
+  }
+
+  keysBefore(layer: number): FetchedKeys {
+    return this.keys.get(layer)!;
+  }
+
+  /** Of the layer that was asked for, not scaled: a block [rows, heads x head size] for prefill, and one for each step. */
+  get queries(): readonly Float32Array[] {
+    return this.queryRows;
   }
 
   finishStep(): void {

@@ -34,8 +34,8 @@ export interface ModelInput {
   readonly tiles?: number | undefined;
   /** Where the method fetches high-resolution tokens. */
   readonly highResolution?: HighResolutionInput | undefined;
-  /** Where text rows read a long visual input. */
-  readonly crossAttention?: CrossAttentionInput | undefined;
+  /** Where text rows read a long visual input; as it is, or prepared already. */
+  readonly crossAttention?: CrossAttentionInput | CrossAttentionRun | undefined;
 }
 
 export interface RunOptions {
@@ -81,11 +81,13 @@ export async function runModel(engine: Engine, input: ModelInput, options: RunOp
   const highResolution =
     input.highResolution && (await HighResolutionRun.prepare(engine, input, input.highResolution, options));
   const crossAttention =
-    input.crossAttention &&
-    (await CrossAttentionRun.prepare(engine, input, input.crossAttention, vision.visual, {
-      ...options,
-      traced: options.recorder !== undefined,
-    }));
+    input.crossAttention instanceof CrossAttentionRun
+      ? input.crossAttention
+      : input.crossAttention &&
+        (await CrossAttentionRun.prepare(engine, input, input.crossAttention, vision.visual, {
+          ...options,
+          traced: options.recorder !== undefined,
+        }));
   const seen = performance.now();
   const solved = await method.solve(engine, input, vision.visual, options, highResolution);
   const fetching = highResolution?.reader(true);

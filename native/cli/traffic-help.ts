@@ -23,6 +23,9 @@ Workload: one of
   --sq N  --skv N        queries and keys in all, or one number per rank: --sq 7,0,12
   --heads N  --kv-heads N  --head-dim N
   --images FILE...       your images, animations or folder of frames, asked with --question (and --model, --vision-tower, --frames N)
+  --weights NAME         what images become queries, keys and values by: cross-attention, the model's own (xattn.json), or
+                         flexattention, its high-resolution projections. Default: the model's own where it has one
+  --layer N              decoder layer of these weights. Default: the middle one
   --dtype NAME           F32, F16 or BF16: what travels. Default: F32, for presets F16
   --seed N               of the noise that sizes and presets are filled with. Default: 1
 

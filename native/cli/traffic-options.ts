@@ -13,7 +13,7 @@ import {
 import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { FoveaError } from '../errors.ts';
 import { bundledModelFolder } from '../models.ts';
-import type { TrafficWorkloadChoice } from '../rpc.ts';
+import { imageWeights, type TrafficWorkloadChoice } from '../rpc.ts';
 import { visionTowerOption } from './analyze-options.ts';
 import type { EmulatedLink } from '../traffic/protocol.ts';
 import type { AlgorithmChoice } from '../traffic/run-traffic.ts';
@@ -72,6 +72,8 @@ const optionTypes = {
   model: { type: 'string', short: 'm' },
   'vision-tower': { type: 'string' },
   frames: { type: 'string' },
+  weights: { type: 'string' },
+  layer: { type: 'string' },
   perfetto: { type: 'string' },
   out: { type: 'string', short: 'o' },
   json: { type: 'boolean' },
@@ -161,6 +163,8 @@ function workloadOf(
       modelFolder: values.model ?? bundledModelFolder(),
       ...visionTowerOption(values),
       frames: wholeNumber('--frames', values.frames, 8),
+      ...(values.weights !== undefined && { weights: oneOf('--weights', values.weights, imageWeights) }),
+      ...(values.layer !== undefined && { layer: wholeNumber('--layer', values.layer, 0, 0) }),
     };
   }
   if (preset) {

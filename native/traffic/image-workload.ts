@@ -1,27 +1,26 @@
 /**
- * The user's own images as a workload: text rows of the decoder ask, visual tokens of all frames answer. The model has no
- * cross-attention weights of its own, so the projections that read high-resolution tokens (FlexAttention) give keys and
- * values, and the decoder layer that they belong to gives the queries.
+ * The user's own images as a workload: text rows of the decoder ask, visual tokens of all frames answer. A model with
+ * cross-attention of its own gives queries, keys and values; in others FlexAttention's projections stand in.
  */
 import sharp from 'sharp';
-import type { TrafficWorkload, WorkloadFrame, WorkloadToken } from '../../trace/traffic/metadata.ts';
+import type { TrafficWorkload, WorkloadFrame } from '../../trace/traffic/metadata.ts';
 import type { ElementType } from '../../trace/traffic/schedule.ts';
 import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { bytesOf } from '../../trace/writer.ts';
-import { encodeTiles } from '../analysis/high-resolution-image.ts';
-import { enlargedSettings } from '../analysis/high-resolution-input.ts';
-import { letOthersRun } from '../analysis/interruption.ts';
-import { LoadedModel, type ModelFiles, openModelFiles } from '../analysis/loaded-model.ts';
-import { runModel } from '../analysis/model-run.ts';
-import { openHighResolution } from '../checkpoint/high-resolution-weights.ts';
-import { gridSide } from '../checkpoint/model-config.ts';
-import type { Engine, EngineTensor } from '../engine/engine.ts';
+import { LoadedModel, openModelFiles } from '../analysis/loaded-model.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { type CrossAttentionWeights, openCrossAttention } from '../checkpoint/cross-attention-weights.ts';
+import { type HighResolutionProjections, openHighResolution } from '../checkpoint/high-resolution-weights.ts';
+import { FoveaError } from '../errors.ts';
 import { decodeFrames } from '../image/decode-frames.ts';
 import { checkInputSize, prepareImage } from '../image/preprocess.ts';
-import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
+import { buildPrompt } from '../prompt/build-prompt.ts';
+import type { ImageWeights } from '../rpc.ts';
+import { crossAttentionParts } from './cross-attention-parts.ts';
+import { fetchedParts } from './fetched-parts.ts';
+import { longestAnswer } from './image-parts.ts';
 import { normalNoise } from './noise.ts';
 import type { RankInputs } from './protocol.ts';
-import { queryStates } from './query-states.ts';
 import { regionAttention } from './region-attention.ts';
 import type { Workload } from './workload.ts';
 import { roundTo } from './wire.ts';
@@ -33,6 +32,10 @@ export interface ImageChoice {
   readonly visionTower?: string | undefined;
   /** The most frames to take. */
   readonly frames: number;
+  /** By default the model's own cross-attention where it has one. */
+  readonly weights?: ImageWeights | undefined;
+  /** Decoder layer; by default the one in the middle of those that the weights have. */
+  readonly layer?: number | undefined;
   readonly ranks: number;
   readonly element: ElementType;
   /** Kept loaded if given. */
@@ -40,7 +43,6 @@ export interface ImageChoice {
   readonly signal?: AbortSignal | undefined;
 }
 
-const longestAnswer = 48;
 const thumbnailSide = 168;
 /** Regions along each side: of one large image, of each of several frames. */
 const regionSides = { one: 24, several: 12 };
@@ -60,53 +62,26 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
   const files = await openModelFiles(choice.modelFolder, choice.visionTower);
   const { checkpoint, processor, tokenizer, template } = files;
   const { config } = checkpoint;
-  const { decoder, vision } = config;
   const prompt = buildPrompt(choice.question, longestAnswer, config, tokenizer, template);
-  const projections = await openHighResolution(checkpoint);
-  const { attending, zoom, source, rotary: rotaryKind } = projections.description;
-  const layer = attending[Math.floor(attending.length / 2)]!;
-  const images = await decodeFrames(choice.paths, choice.frames);
-  for (const image of images) checkInputSize(image, processor, vision.imageSize);
-  const engine = await model.require(
-    files,
-    { device: 'cpu', threads: 0 },
-    projections.requiredBytes,
-    undefined,
-    signal,
-  );
-  const layers = new Map([[layer, projections.layers.get(layer)!]]);
-  await engine.loadHighResolution({ ...projections, id: `${projections.id} ${layer}`, layers }, undefined, signal);
-
-  // One image is read in high resolution; frames of several as they are.
-  const tiles = images.length === 1 ? zoom : 1;
-  const side = gridSide(vision);
-  const grid = { rows: side * tiles, columns: side * tiles };
-  const firstPatch = prompt.visual.first + prompt.visual.count - side ** 2;
-  const place = { first: firstPatch, patches: { rows: side, columns: side }, grid };
-  const keys: Float32Array[] = [];
-  const values: Float32Array[] = [];
+  const chosen = await chooseWeights(checkpoint, choice);
+  const limit = chosen.cross ? Math.min(choice.frames, chosen.cross.description.mostFrames) : choice.frames;
+  const images = await decodeFrames(choice.paths, limit);
+  for (const image of images) checkInputSize(image, processor, config.vision.imageSize);
+  const { requiredBytes } = chosen.cross ?? chosen.fetched;
+  const engine = await model.require(files, { device: 'cpu', threads: 0 }, requiredBytes, undefined, signal);
+  const small = images.map(image => prepareImage(image, processor));
+  const setting = { engine, files, prompt, images, small, signal };
+  const parts = chosen.cross
+    ? await crossAttentionParts(setting, chosen.cross, chosen.layer)
+    : await fetchedParts(setting, chosen.fetched, chosen.layer, chosen.reason);
+  const { shape, grid } = parts;
+  const { queryHeads, keyValueHeads, headSize } = shape;
   const pictures: { readonly frame: WorkloadFrame; readonly bytes: Uint8Array }[] = [];
-  let first: EngineTensor | undefined;
-  for (const [index, image] of images.entries()) {
-    await letOthersRun(signal);
-    const small = prepareImage(image, processor);
-    const { features } = await encodeTiles(engine, config, { pixels: small.pixels, tiles: 1 }, undefined, signal);
-    first ??= features;
-    const large = tiles === 1 ? undefined : prepareImage(image, enlargedSettings(processor, tiles));
-    const read = large
-      ? (await encodeTiles(engine, config, { pixels: large.pixels, tiles }, undefined, signal)).features
-      : features;
-    const fetched = await engine.projectHighResolution(
-      layer,
-      read,
-      engine.highResolutionRotary(rotaryKind, place, prompt.ids.length),
-    );
-    keys.push(engine.read(fetched.keys).slice());
-    values.push(engine.read(fetched.values).slice());
+  for (const [index, { rgb, width, height }] of small.entries()) {
     const before = pictures.at(-1)?.frame;
-    const bytes = await thumbnail(small.rgb, small.width, small.height);
+    const bytes = await thumbnail(rgb, width, height);
     const frame: WorkloadFrame = {
-      name: image.name,
+      name: images[index]!.name,
       width: thumbnailSide,
       height: thumbnailSide,
       mime: 'image/webp',
@@ -118,37 +93,23 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
     };
     pictures.push({ frame, bytes });
   }
-  const asked = await askModel(
-    engine,
-    files,
-    prompt,
-    prepareImage(images[0]!, processor).pixels,
-    first!,
-    layer,
-    signal,
-  );
-  const all = { keys: stack(keys), values: stack(values) };
   const frames = pictures.map(({ frame }) => frame);
-  const { heads: queryHeads, keyValueHeads, headSize } = decoder;
-  const shape = { queryHeads, keyValueHeads, headSize };
   const regions = images.length === 1 ? regionSides.one : regionSides.several;
-  const seen = regionAttention(asked.queries, all.keys, frames, shape, regions);
-  const queryRows = asked.tokens.length;
+  const seen = regionAttention(parts.queries, parts.keys, frames, shape, regions);
+  const queryRows = parts.tokens.length;
   const keyRows = frames.length * grid.rows * grid.columns;
   const description: TrafficWorkload = {
     name: images.length === 1 ? images[0]!.name : `${frames.length} frames`,
     source: 'images',
-    description:
-      `Queries: text rows after the image at decoder layer ${layer}, with the first frame in the prompt. Keys and values: ` +
-      `FlexAttention’s high-resolution projections (${source}), of ${images.length === 1 ? 'the image in high resolution' : 'every frame'}; the model has no cross-attention weights`,
+    description: parts.words,
     shape,
     sharding: { queryRows: splitEvenly(queryRows, ranks), keyRows: splitEvenly(keyRows, ranks) },
     element,
-    layers: attending.length,
+    layers: parts.layers,
     mask: 'none',
     question: prompt.question,
-    answer: asked.answer,
-    tokens: asked.tokens,
+    answer: parts.answer,
+    tokens: parts.tokens,
     frames,
   };
   const pictureBytes = Buffer.concat(pictures.map(({ bytes }) => bytes));
@@ -161,9 +122,9 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
       return ofQueries.map((rows, rank): RankInputs => {
         const dO = normalNoise(rows * queryHeads * headSize, 1 + rank);
         return {
-          Q: cut(asked.queries, queryHeads, ofQueries, rank),
-          K: cut(all.keys, keyValueHeads, ofKeys, rank),
-          V: cut(all.values, keyValueHeads, ofKeys, rank),
+          Q: cut(parts.queries, queryHeads, ofQueries, rank),
+          K: cut(parts.keys, keyValueHeads, ofKeys, rank),
+          V: cut(parts.values, keyValueHeads, ofKeys, rank),
           ...(pass === 'backward' && { dO: roundTo(dO, sizes.wire.element) }),
         };
       });
@@ -180,57 +141,32 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
   };
 }
 
-interface Asked {
-  readonly answer: string;
-  readonly tokens: readonly WorkloadToken[];
-  /** [tokens, heads x head size] */
-  readonly queries: Float32Array;
-}
+type Chosen = { readonly layer: number } & (
+  | { readonly cross: CrossAttentionWeights }
+  | { readonly cross?: undefined; readonly fetched: HighResolutionProjections; readonly reason: string }
+);
 
-/** Answers the question, then takes the query states of question and answer at the layer. */
-async function askModel(
-  engine: Engine,
-  { checkpoint, tokenizer }: ModelFiles,
-  prompt: Prompt,
-  pixels: Float32Array,
-  visual: EngineTensor,
-  layer: number,
-  signal: AbortSignal | undefined,
-): Promise<Asked> {
-  const { config } = checkpoint;
-  const run = await runModel(
-    engine,
-    { config, tokenizer, prompt, pixels, maxNewTokens: longestAnswer, sampling: { mode: 'greedy' } },
-    { signal },
-  );
-  // The last token is never fed, so it has no queries.
-  const fed = run.generated.slice(0, -1);
-  const { first, count } = prompt.visual;
-  const textAfter = [...prompt.ids.slice(first + count), ...fed.map(({ id }) => id)];
-  const parts = [visual, await engine.embedTokens(textAfter)];
-  if (first > 0) parts.unshift(await engine.embedTokens(prompt.ids.slice(0, first)));
-  let hidden = engine.concatenate(parts);
-  const length = first + count + textAfter.length;
-  const positions = Int32Array.from({ length }, (_, position) => position);
-  const cache = engine.createCache(0);
-  for (let below = 0; below < layer; below++) {
-    await letOthersRun(signal);
-    ({ hidden } = await engine.runDecoderLayer(below, hidden, { positions, sequenceLength: length, cache }));
+/** @throws FoveaError `architecture-unsupported` or `usage` for weights and layers that the model does not have */
+async function chooseWeights(checkpoint: Checkpoint, { weights, layer }: ImageChoice): Promise<Chosen> {
+  const cross = weights === 'flexattention' ? undefined : await openCrossAttention(checkpoint);
+  if (cross) return { cross, layer: chosenLayer(cross.description.layers, layer) };
+  if (weights === 'cross-attention') {
+    throw new FoveaError(
+      'architecture-unsupported',
+      'This model has no cross-attention weights (xattn.json and xattn.safetensors).',
+      'Choose a model that has them, or leave the choice open: FlexAttention’s projections stand in.',
+    );
   }
-  const states = engine.read(hidden).subarray((first + count) * config.decoder.hiddenSize);
-  const queries = await queryStates(checkpoint, layer, states, positions.subarray(first + count), length);
-  const after = prompt.tokens.filter(({ position }) => position >= first + count);
-  const tokens = [...after, ...fed].map(({ text, role }) => ({ text, role }));
-  return { answer: run.answer, tokens, queries };
+  const fetched = await openHighResolution(checkpoint);
+  const reason = weights === 'flexattention' ? 'as was asked for' : 'the model has no cross-attention weights';
+  return { fetched, layer: chosenLayer(fetched.description.attending, layer), reason };
 }
 
-function stack(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  parts.reduce((offset, part) => {
-    whole.set(part, offset);
-    return offset + part.length;
-  }, 0);
-  return whole;
+function chosenLayer(layers: readonly number[], asked: number | undefined): number {
+  if (asked === undefined) return layers[Math.floor(layers.length / 2)]!;
+  if (layers.includes(asked)) return asked;
+  const hint = `Layers that have it: ${layers.join(', ')}.`;
+  throw new FoveaError('usage', `There is no such attention at decoder layer ${asked}.`, hint);
 }
 
 /** The rows of one rank of [rows, heads x size] as [heads, rows, size]. */
