@@ -69,7 +69,9 @@ async function pickSource(): Promise<Source | undefined> {
   const items: readonly Valued<Source>[] = [
     {
       label: vscode.l10n.t('$(file-media) Images or an Animation…'),
-      detail: vscode.l10n.t('Your frames and question, through the model’s cross-attention or its high-resolution projections'),
+      detail: vscode.l10n.t(
+        'Your frames and question, through the model’s cross-attention or its high-resolution projections',
+      ),
       value: 'images',
     },
     {
