@@ -2,8 +2,10 @@
 import { writeFile } from 'node:fs/promises';
 import { openTrafficFile } from '../../trace/file.ts';
 import { TrafficError } from '../../trace/traffic/errors.ts';
+import { jobSchedules, type RanksJob } from '../../trace/traffic/job.ts';
 import { chromeTrace } from '../../trace/traffic/perfetto.ts';
 import { plan, type Rates } from '../../trace/traffic/planner.ts';
+import type { Pass } from '../../trace/traffic/schedule.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import { diskError, prepareOutput, writeTraffic } from '../analysis/output-file.ts';
 import { FoveaError } from '../errors.ts';
@@ -85,12 +87,34 @@ function ratesOf({ flopsPerSecond, link }: TrafficOptions): Rates {
   };
 }
 
-/** One schedule as it is, several as a list: what ranks elsewhere are to do. */
+/** One schedule as it is, several and those with a mask as a job (trace/traffic/job.ts): what ranks elsewhere are to do. */
 async function writeSchedules(options: TrafficOptions, workload: Workload, path: string): Promise<void> {
-  const schedules = options.choices.map(choice =>
-    buildSchedule(choice.algorithm, options.pass, sizesOf({ ...options, workload }, choice)),
-  );
-  await writeText(path, JSON.stringify(schedules.length === 1 ? schedules[0] : schedules));
+  const { choices, pass } = options;
+  const [first] = choices;
+  if (choices.length === 1 && !workload.visible) {
+    const sizes = sizesOf({ ...options, workload }, first!);
+    return writeText(path, JSON.stringify(buildSchedule(first!.algorithm, pass, sizes)));
+  }
+  const { shape, sharding } = workload.description;
+  // The ranks make gradients only on the state of a forward pass.
+  const passesOf: readonly Pass[] = pass === 'forward' ? [pass] : ['forward', pass];
+  const variants = choices.map(choice => ({
+    algorithm: choice.algorithm,
+    wire: { ...options.wire, repeatKeyValueHeads: choice.repeatKeyValueHeads },
+    passes: passesOf,
+  }));
+  const { visible } = workload;
+  const job: RanksJob = {
+    workload: workload.description,
+    schedules: jobSchedules({ shape, sharding }, variants),
+    ...(visible && {
+      visible: Array.from(
+        { length: visible.length / 2 },
+        (_, row) => [visible[row * 2]!, visible[row * 2 + 1]!] as const,
+      ),
+    }),
+  };
+  await writeText(path, JSON.stringify(job));
 }
 
 async function exportPerfetto(trace: string, out: string, json: boolean, { stdout }: CommandContext): Promise<number> {

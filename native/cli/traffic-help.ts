@@ -26,6 +26,9 @@ Workload: one of
   --weights NAME         what images become queries, keys and values by: cross-attention, the model's own (xattn.json), or
                          flexattention, its high-resolution projections. Default: the model's own where it has one
   --layer N              decoder layer of these weights. Default: the middle one
+  --mask NAME            what a query sees: causal-frames[:N] (frames up to its own place), own-frame[:N] (that frame alone; those
+                         before the first one see nothing), padding[:SHARE] (all but the last share of the keys). N frames
+                         of noise, images have their own. Default: none, 8 frames, 0.25
   --dtype NAME           F32, F16 or BF16: what travels. Default: F32, for presets F16
   --seed N               of the noise that sizes and presets are filled with. Default: 1
 
@@ -49,6 +52,7 @@ The exit code is 1 when a check fails, and 5 when a rank does; what was recorded
 Examples
   fovea traffic --ranks 4 --sq 256 --skv 16384 --compare ring,ulysses --out lv.fovea
   fovea traffic --preset llama3-v:a100:3 --compare ring,ring-repeated --plan
+  fovea traffic --ranks 4 --sq 64 --skv 4096 --mask causal-frames:16 --compare ring
   fovea traffic --preset openflamingo-3b:a30 --scale auto --link-bandwidth 1.25G --link-latency 20us --compare ring
 
 ${exitCodeText}

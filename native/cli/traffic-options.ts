@@ -1,5 +1,6 @@
 /** The command line of `fovea traffic`, understood and checked. */
 import { parseArgs } from 'node:util';
+import { type Mask, maskNames } from '../../trace/traffic/masks.ts';
 import { presetRanks } from '../../trace/traffic/presets.ts';
 import {
   type Algorithm,
@@ -24,6 +25,7 @@ export interface TrafficOptions {
   readonly choices: readonly AlgorithmChoice[];
   readonly ranks: number;
   readonly workload: TrafficWorkloadChoice;
+  readonly mask: Mask;
   readonly element: ElementType;
   readonly seed: number;
   readonly pass: Pass;
@@ -56,6 +58,7 @@ const optionTypes = {
   'kv-heads': { type: 'string' },
   'head-dim': { type: 'string' },
   dtype: { type: 'string' },
+  mask: { type: 'string' },
   seed: { type: 'string' },
   pass: { type: 'string' },
   'output-wire': { type: 'string' },
@@ -103,6 +106,7 @@ export function parseTrafficOptions(words: readonly string[]): TrafficWords {
     choices: choicesOf(values),
     ranks,
     workload: workloadOf(values, positionals, values.preset, ranks),
+    mask: maskOf(values),
     element,
     seed: wholeNumber('--seed', values.seed, 1, 0),
     pass: oneOf('--pass', values.pass ?? 'forward', passes),
@@ -184,6 +188,27 @@ function workloadOf(
       keyRows: rowsOf('--skv', values.skv ?? '4096', ranks),
     },
   };
+}
+
+/** "causal-frames", "own-frame:16", "padding:0.25". */
+function maskOf({ mask, plan }: Values): Mask {
+  if (mask === undefined) return { name: 'none' };
+  if (plan) throw usage('--mask changes no byte, and what it saves is not predicted.', 'Leave out --plan or --mask.');
+  const [word = '', amount] = mask.toLowerCase().split(':');
+  const name = oneOf('--mask', word, maskNames);
+  switch (name) {
+    case 'none':
+      if (amount !== undefined) throw usage(`--mask is "${mask}"; none takes no number.`);
+      return { name };
+    case 'padding': {
+      const share = Number(amount ?? '0.25');
+      if (!(share > 0 && share < 1)) throw usage(`--mask is "${mask}"; padding takes a share between 0 and 1.`);
+      return { name, share };
+    }
+    case 'causal-frames':
+    case 'own-frame':
+      return { name, frames: amount === undefined ? undefined : wholeNumber('--mask', amount, 1) };
+  }
 }
 
 /** "4096" is split evenly; "7,0,12" says what each rank has. */

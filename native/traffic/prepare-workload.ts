@@ -1,7 +1,9 @@
 /** From what was asked for to tensors on ranks. */
+import { evenFrames, type Mask, maskOfWorkload, visibleIntervals } from '../../trace/traffic/masks.ts';
 import { rowTotal } from '../../trace/traffic/metadata.ts';
 import type { LoadedModel } from '../analysis/loaded-model.ts';
 import { availableMemory } from '../analysis/memory.ts';
+import { FoveaError } from '../errors.ts';
 import type { TrafficRequest } from '../rpc.ts';
 import { imageWorkload } from './image-workload.ts';
 import { sizesOf } from './run-traffic.ts';
@@ -10,10 +12,35 @@ import { embeddedMemory, findPreset, fittingScale, presetWorkload, sizesWorkload
 /** FLOPs that an automatic scale allows: seconds to a minute on a laptop. */
 const autoScaleFlops = 2e10;
 
-type Asked = Pick<TrafficRequest, 'workload' | 'choices' | 'ranks' | 'pass' | 'element' | 'seed' | 'wire'>;
+type Asked = Pick<TrafficRequest, 'workload' | 'choices' | 'ranks' | 'pass' | 'element' | 'seed' | 'wire'> & {
+  readonly mask?: Mask;
+};
+
+const defaultFrames = 8;
 
 /** @param model kept loaded if given; @throws FoveaError, TrafficError */
 export async function prepareWorkload(asked: Asked, signal?: AbortSignal, model?: LoadedModel): Promise<Workload> {
+  const workload = await unmaskedWorkload(asked, signal, model);
+  return asked.mask ? maskedWorkload(workload, asked.mask) : workload;
+}
+
+function maskedWorkload(workload: Workload, mask: Mask): Workload {
+  const { sharding, frames } = workload.description;
+  const [rows, keys] = [rowTotal(sharding.queryRows), rowTotal(sharding.keyRows)];
+  const wanted = 'frames' in mask ? mask.frames : undefined;
+  if (frames && wanted !== undefined) {
+    const hint = 'Leave the number out: --mask ' + mask.name;
+    throw new FoveaError('usage', `These images have ${frames.length} frames of their own.`, hint);
+  }
+  const spans = frames ?? evenFrames(keys, wanted ?? defaultFrames);
+  return {
+    ...workload,
+    description: { ...workload.description, mask: maskOfWorkload[mask.name] },
+    visible: visibleIntervals(mask, rows, keys, spans),
+  };
+}
+
+async function unmaskedWorkload(asked: Asked, signal?: AbortSignal, model?: LoadedModel): Promise<Workload> {
   const { workload, ranks, element, seed } = asked;
   switch (workload.kind) {
     case 'sizes':

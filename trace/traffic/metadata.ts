@@ -35,8 +35,8 @@ export interface TrafficWorkload {
   readonly element: ElementType;
   /** Cross-attention layers in the model; one of them was run. */
   readonly layers: number;
-  /** `staircase`: a query sees frames up to its own place; `none`: everything. */
-  readonly mask: 'none' | 'staircase';
+  /** What a query sees, masks.ts: everything, frames up to its own place, its own frame, or all but the last keys. */
+  readonly mask: 'none' | 'staircase' | 'own-frame' | 'padding';
   /** Seed of generated inputs. */
   readonly seed?: number;
   /** Preset sizes were divided by this to fit memory. */

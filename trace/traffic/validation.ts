@@ -71,7 +71,7 @@ const fields: Fields = [
   ['workload.sharding.keyRows', list],
   ['workload.element', oneOf(...elementTypes)],
   ['workload.layers', positive],
-  ['workload.mask', oneOf('none', 'staircase')],
+  ['workload.mask', oneOf('none', 'staircase', 'own-frame', 'padding')],
   ['workload.seed', optional(amount)],
   ['workload.scaledBy', optional(amount)],
   ['workload.unverified', optional(texts)],

@@ -1,5 +1,6 @@
 /** The run bar of a traffic trace: what ran on what, and everything that must be known before its numbers are believed. */
 import { presets } from '../../trace/traffic/presets.ts';
+import { maskSentences } from '../../trace/traffic/masks.ts';
 import { rankCount, rowTotal, type TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { linkButton } from '../controls.ts';
 import { element } from '../element.ts';
@@ -66,7 +67,7 @@ function workloadWords({ workload }: TrafficMetadata): string {
   const words = [
     `${workload.description.replace(/\.$/, '')}.`,
     ...(preset ? [`Sizes of ${preset.title}, from the tables of the LV-XAttn paper.`] : []),
-    ...(workload.mask === 'staircase' ? ['A query sees frames up to its own place.'] : []),
+    ...(maskSentences[workload.mask] === undefined ? [] : [maskSentences[workload.mask]!]),
     ...(workload.layers > 1 ? [`One of ${workload.layers} cross-attention layers was run.`] : []),
     ...(workload.question === undefined ? [] : [`Asked: “${workload.question}”.`]),
   ];

@@ -1,5 +1,6 @@
 /** The report of traffic between ranks: who sent what to whom, when, at which cost, and whether every check held. */
 import type { Ledger } from '../../../trace/traffic/ledger.ts';
+import { maskSentences } from '../../../trace/traffic/masks.ts';
 import {
   rankCount,
   rowTotal,
@@ -118,7 +119,7 @@ function facts(metadata: TrafficMetadata): Fact[] {
       value: `${count(rowTotal(sharding.queryRows))} queries, ${count(rowTotal(sharding.keyRows))} keys, ${shape.queryHeads} query heads, ${shape.keyValueHeads} key-value heads of ${shape.headSize}, ${workload.element}`,
     },
     { label: 'Rows per rank', value: `queries ${sharding.queryRows.join(', ')}; keys ${sharding.keyRows.join(', ')}` },
-    { label: 'Mask', value: workload.mask },
+    { label: 'Mask', value: maskSentences[workload.mask] ?? 'none' },
     ...(workload.seed === undefined ? [] : [{ label: 'Seed', value: String(workload.seed) }]),
     ...(first
       ? [
