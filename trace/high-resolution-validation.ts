@@ -1,5 +1,17 @@
 /** Checks what a trace says about its high-resolution tokens: views build grids and scales from it. */
-import { amount, type Check, count, list, modelSize, oneOf, positive, text, texts, valueAt } from './field-checks.ts';
+import {
+  amount,
+  type Check,
+  count,
+  list,
+  modelSize,
+  oneOf,
+  optional,
+  positive,
+  text,
+  texts,
+  valueAt,
+} from './field-checks.ts';
 import { selectionSources } from './high-resolution.ts';
 import { isRecord } from './safetensors.ts';
 import type { RunMetadata } from './schema.ts';
@@ -16,6 +28,7 @@ const checkedFields: readonly (readonly [string, Check])[] = [
   ['rows', oneOf('last', 'all')],
   ['map', oneOf('separate', 'joint')],
   ['rotary', oneOf('fractional', 'interpolated')],
+  ['lowResolution', optional(oneOf('resized', 'scaled'))],
   ['grid.rows', modelSize],
   ['grid.columns', modelSize],
   ['cells.rows', modelSize],

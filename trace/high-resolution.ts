@@ -20,6 +20,9 @@ export type SelectionRule =
   /** A fixed number of the strongest patches. */
   | { readonly kind: 'count'; readonly count: number };
 
+/** Where the low-resolution image comes from: resized by the processor from the original, or scaled down from the large one. */
+export type LowResolution = 'resized' | 'scaled';
+
 /** What chooses the cells: the attention, or a control. */
 export const selectionSources = ['attention', 'random', 'centre', 'all', 'frozen', 'none'] as const;
 /** `frozen` keeps what each layer selected at the first step; `none` selects nothing, which is the plain model. */
@@ -62,6 +65,8 @@ export interface HighResolution {
   readonly map: 'separate' | 'joint';
   /** Rotary embedding of high-resolution keys: at fractional positions, or bicubically interpolated cos and sin. */
   readonly rotary: 'fractional' | 'interpolated';
+  /** `resized` if absent. */
+  readonly lowResolution?: LowResolution;
   readonly grid: GridSize;
   /** What is selected; tokens belong to cells by nearest neighbour. */
   readonly cells: GridSize;

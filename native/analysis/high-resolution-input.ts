@@ -1,8 +1,9 @@
 /** The image in high resolution, as the method's plan wants it prepared. */
 import type { HighResolutionProjections } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type VisionConfig } from '../checkpoint/model-config.ts';
-import { prepareImage, type RgbImage } from '../image/preprocess.ts';
+import { denormalizePixels, type ModelInput, prepareImage, type RgbImage } from '../image/preprocess.ts';
 import type { ProcessorSettings, Size } from '../image/processor-settings.ts';
+import { scaleDown } from '../image/scale-down.ts';
 import type { HighResolutionPlan } from '../methods/high-resolution/plan.ts';
 import { paddingMargin } from '../methods/high-resolution/selection.ts';
 import type { HighResolutionInput } from './high-resolution-run.ts';
@@ -38,9 +39,16 @@ export function highResolutionInput(
     projections,
     image: { pixels: large.pixels, tiles },
     crop: large.crop,
+    ...(plan.lowResolution === 'scaled' && tiles > 1 && { low: scaledInput(large, vision.imageSize, settings) }),
     margin: padded ? paddingMargin(image.width, image.height, { rows: side, columns: side }) : { rows: 0, columns: 0 },
     notes,
   };
+}
+
+/** The vision tower gets exactly these pixels; the picture of them is rounded. */
+function scaledInput(large: ModelInput, side: number, settings: ProcessorSettings): ModelInput {
+  const pixels = scaleDown(large.pixels, large.width, side);
+  return { rgb: denormalizePixels(pixels, settings), pixels, width: side, height: side, crop: large.crop };
 }
 
 /** The same steps for an image that is so many times as large. */

@@ -5,6 +5,7 @@ import { bytesOf } from '../../trace/writer.ts';
 import type { HighResolutionProjections } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { Engine, EngineTensor, FetchedKeys, RotaryRows } from '../engine/engine.ts';
+import type { ModelInput } from '../image/preprocess.ts';
 import type { HighResolutionPlan } from '../methods/high-resolution/plan.ts';
 import type { Grid } from '../methods/high-resolution/selection.ts';
 import type { Prompt } from '../prompt/build-prompt.ts';
@@ -19,6 +20,8 @@ export interface HighResolutionInput {
   readonly projections: HighResolutionProjections;
   readonly image: LargeImage;
   readonly crop: HighResolution['crop'];
+  /** The low-resolution image where it is the large one scaled down. */
+  readonly low?: ModelInput;
   /** Patches at each edge that show padding. */
   readonly margin: Grid;
   readonly notes: readonly string[];
@@ -113,6 +116,7 @@ export class HighResolutionRun {
       rows: plan.rows,
       map: plan.map,
       rotary: plan.rotary,
+      lowResolution: this.input.low ? 'scaled' : 'resized',
       grid,
       cells: this.cells,
       tiles: { rows: tiles, columns: tiles, side: vision.imageSize },

@@ -118,12 +118,13 @@ export class Pipeline {
     const plan = method?.highResolution;
     const settings = paddedSettings(processor, plan);
     checkInputSize(image, settings, config.vision.imageSize);
-    const input = prepareImage(image, settings);
+    const resized = prepareImage(image, settings);
     const highResolution = plan &&
       projections && {
         ...highResolutionInput(image, settings, config.vision, plan, projections),
         ...(traced && { distances: await projectionDistances(projections, checkpoint.model.decoderLayers) }),
       };
+    const input = highResolution?.low ?? resized;
     const { crossAttention: crossPlan } = method ?? {};
     const { crossAttention: weights } = prepared;
     const crossAttention =

@@ -4,7 +4,7 @@
  */
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SelectionRule } from '../../trace/high-resolution.ts';
+import type { LowResolution, SelectionRule } from '../../trace/high-resolution.ts';
 import { isJsonObject, type JsonObject, readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -32,6 +32,8 @@ export interface HighResolutionDescription {
   readonly rows: 'last' | 'all';
   readonly map: 'separate' | 'joint';
   readonly rotary: 'fractional' | 'interpolated';
+  /** The low-resolution image: resized from the original as the model's processor does, or scaled down from the large one. */
+  readonly lowResolution: LowResolution;
 }
 
 export interface LayerProjections {
@@ -77,6 +79,8 @@ export function copiedDescription(layers: number): HighResolutionDescription {
     rows: 'last',
     map: 'separate',
     rotary: 'interpolated',
+    // Nothing was trained, so that the model keeps the image that it was made for.
+    lowResolution: 'resized',
   };
 }
 
@@ -114,6 +118,7 @@ async function describedWeights({ folder, config }: Checkpoint): Promise<HighRes
     rows: choice(section, 'rows', ['last', 'all']),
     map: choice(section, 'map', ['separate', 'joint']),
     rotary: choice(section, 'rotary', ['fractional', 'interpolated']),
+    lowResolution: choice(section, 'lowResolution', ['resized', 'scaled']),
   });
 }
 
@@ -147,6 +152,7 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
     zoom,
     layers: present,
     attending: present.filter(layer => layer >= firstAttendingLayer(layers)),
+    lowResolution: 'scaled',
     rule: { kind: 'threshold', threshold: extra.number('threshold', fallbackThreshold) },
   });
 }

@@ -129,3 +129,17 @@ export function normalizePixels(rgb: Uint8Array, { rescale, normalize }: Process
   }
   return pixels;
 }
+
+/** The colours that are nearest to normalised pixels, [height, width, 3]. */
+export function denormalizePixels(pixels: Float32Array, { rescale, normalize }: ProcessorSettings): Uint8Array {
+  const plane = pixels.length / 3;
+  const rgb = new Uint8Array(pixels.length);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < plane; i++) {
+      const value = pixels[channel * plane + i]!;
+      const rescaled = normalize ? value * normalize.deviation[channel]! + normalize.mean[channel]! : value;
+      rgb[i * 3 + channel] = Math.max(0, Math.min(255, Math.round(rescaled / (rescale ?? 1))));
+    }
+  }
+  return rgb;
+}

@@ -9,6 +9,7 @@ import {
   selectCells,
 } from '../../native/methods/high-resolution/selection.ts';
 import { highResolutionTables } from '../../native/engine/high-resolution-rotary.ts';
+import { scaleDown } from '../../native/image/scale-down.ts';
 import { selectedTokens } from '../../trace/high-resolution.ts';
 import { headerLength, lengthPrefixBytes } from '../../trace/safetensors.ts';
 import { largestDifference, readGolden } from './golden-file.ts';
@@ -24,6 +25,17 @@ function parametersOf(file: URL): Record<string, string> {
   const length = headerLength(bytes, bytes.length);
   const header: unknown = JSON.parse(bytes.subarray(lengthPrefixBytes, lengthPrefixBytes + length).toString());
   return (header as { __metadata__: Record<string, string> }).__metadata__;
+}
+
+for (const name of readdirSync(folder).filter(file => file.startsWith('flex-low'))) {
+  test(`${name}: the large image is scaled down as torch does it, to 1e-6`, () => {
+    const file = new URL(name, folder);
+    const golden = readGolden(file);
+    const { side, to } = parametersOf(file);
+    const scaled = scaleDown(golden('pixels').data, Number(side), Number(to));
+    const difference = largestDifference(scaled, golden('scaled').data);
+    assert.ok(difference < 1e-6, `differs by ${difference}`);
+  });
 }
 
 test('there are nine masks of three rows and three image sizes', () => {

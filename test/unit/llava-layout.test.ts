@@ -82,6 +82,22 @@ for (const place of ['inside', 'in the folder', 'beside', 'elsewhere'] satisfies
   });
 }
 
+test('released weights see the large image scaled down, as their code has it; that can be undone, to the plain model bit by bit', async t => {
+  const own = inLlavaLayout(t, withReleasedProjections(t), 'inside');
+  const plain = await answer(own);
+  const nothing = (low: object): MethodRequest => ({
+    name: 'flexattention',
+    parameters: { cells: 2, source: 'none', ...low },
+  });
+  const scaled = await answer(own, nothing({}));
+  assert.equal(scaled.analysis.metadata.highResolution!.lowResolution, 'scaled');
+  assert.notDeepEqual(scaled.logits, plain.logits);
+  const resized = await answer(own, nothing({ low: 'resized' }));
+  assert.equal(resized.analysis.metadata.highResolution!.lowResolution, 'resized');
+  assert.match(resized.analysis.metadata.highResolution!.notes.join(), /trained otherwise: .*low scaled/);
+  assertSameBits(resized, plain);
+});
+
 test('a picture that is not square is padded where image_aspect_ratio says so', async t => {
   const reference = withReleasedProjections(t);
   const own = inLlavaLayout(t, reference, 'inside');

@@ -48,7 +48,7 @@ export function weightWords({ weights }: HighResolution): string {
 
 /** Variant, rule, map, rotary form: everything that decides how tokens are selected and read. */
 export function settingWords(described: HighResolution, patches: number): string {
-  const { variant, source, rows, map, rotary, pooling, cells } = described;
+  const { variant, source, rows, map, rotary, pooling, cells, lowResolution } = described;
   return [
     `variant: ${variant}`,
     ...(source === 'attention' ? [] : [sourceWords[source]]),
@@ -56,6 +56,7 @@ export function settingWords(described: HighResolution, patches: number): string
     ...(pooling === 'none' ? [] : [`pooled to ${cells.rows} × ${cells.columns} cells`]),
     `read by ${rows === 'last' ? 'the last query of each step' : 'every query'}`,
     `selected by a softmax ${map === 'joint' ? 'with' : 'without'} HR keys`,
+    ...(lowResolution === 'scaled' ? ['low resolution: the large image scaled down'] : []),
     `rotary: ${rotary === 'fractional' ? 'fractional positions' : 'interpolated cos and sin'}`,
   ].join(' · ');
 }

@@ -99,6 +99,16 @@ const parameters: readonly ParameterSpec[] = [
     source: 'the weights; interpolated in the official code',
   },
   {
+    name: 'low',
+    title: 'Low-resolution image',
+    kind: 'choice',
+    choices: ['resized', 'scaled'],
+    meaning:
+      "Resized from the original as the model's processor does, or scaled down from the large image (bilinear, antialiased).",
+    default: shape => description(shape).lowResolution,
+    source: 'the weights; scaled in the official code',
+  },
+  {
     name: 'pad',
     title: 'Pad to a square',
     kind: 'flag',
@@ -172,6 +182,7 @@ function planOf({ shape, variant, parameters: chosen }: MethodSetup): HighResolu
     rows: chosen['rows'] === 'all' ? 'all' : 'last',
     map: chosen['map'] === 'joint' ? 'joint' : 'separate',
     rotary: chosen['rotary'] === 'fractional' ? 'fractional' : 'interpolated',
+    lowResolution: chosen['low'] === 'scaled' ? 'scaled' : 'resized',
     zoom: weights.zoom,
     pad: chosen['pad'] === true,
     keepProjections: chosen['keep'] === true,
@@ -227,8 +238,8 @@ function notesOf(
 ): string[] {
   const notes: string[] = [];
   if (weights.kind === 'copied') notes.push("Untrained HR projections: copies of the decoder's own W_K and W_V.");
-  const { rule, rotary, map, rows, pooledCells = 0 } = weights;
-  const trained = { rule: rule.kind, rotary, map, rows, cells: pooledCells };
+  const { rule, rotary, map, rows, lowResolution, pooledCells = 0 } = weights;
+  const trained = { rule: rule.kind, rotary, map, rows, cells: pooledCells, low: lowResolution };
   const other = Object.entries(trained).filter(([name, value]) => chosen[name] !== value);
   if (weights.kind !== 'copied' && other.length > 0) {
     const list = other.map(([name, value]) => `${name} ${String(value)}`).join(', ');

@@ -1,5 +1,5 @@
 /** What a method asks of a run that fetches high-resolution tokens. The engine encodes, projects, attends and records. */
-import type { SelectionRule, SelectionSource } from '../../../trace/high-resolution.ts';
+import type { LowResolution, SelectionRule, SelectionSource } from '../../../trace/high-resolution.ts';
 import type { MethodVariant } from '../method.ts';
 import type { Grid, SelectionSteps } from './selection.ts';
 
@@ -28,6 +28,7 @@ export interface HighResolutionPlan {
   readonly rows: 'last' | 'all';
   readonly map: 'separate' | 'joint';
   readonly rotary: 'fractional' | 'interpolated';
+  readonly lowResolution: LowResolution;
   /** Tiles at each side of the large image. */
   readonly zoom: number;
   /** Pads images to a square, as FlexAttention does; otherwise the model's own processor decides. */
