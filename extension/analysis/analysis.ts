@@ -7,6 +7,7 @@ import { showFailure, type Remedy } from './failure-notice.ts';
 import { agreesToOpen } from './network-consent.ts';
 import { pickImage } from './image-picker.ts';
 import { QuestionPicker } from './question-picker.ts';
+import { asksTogether, inOrderOfNames, severalImagesMethod } from './together.ts';
 import { runAnalysis, type RunOrder, type RunServices } from './run.ts';
 
 const lastRunKey = 'lastRun';
@@ -102,6 +103,16 @@ export class Analysis {
     question: string,
     order: RunOrder | undefined,
   ): Promise<vscode.Uri[]> {
+    if (images.length > 1 && order?.method?.name === severalImagesMethod) {
+      const together = await asksTogether(images.length);
+      if (together === undefined) return [];
+      const frames = inOrderOfNames(images);
+      const sources = frames.map(({ fsPath }) => fsPath);
+      if (together) {
+        const trace = await this.analyzeOne(frames[0]!, question, { ...order, sources });
+        return trace ? [trace] : [];
+      }
+    }
     const traces: vscode.Uri[] = [];
     for (const image of images) {
       const trace = await this.analyzeOne(image, question, order);

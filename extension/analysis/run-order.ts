@@ -2,8 +2,7 @@ import path from 'node:path';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { RunAgain } from '../../webview/messages.ts';
 import type { RunOrder } from './run.ts';
-
-const crossAttentionMethod = 'llava-xattn';
+import { severalImagesMethod } from './together.ts';
 
 /** Everything as the run was but for the method. */
 export function orderOf(
@@ -15,7 +14,7 @@ export function orderOf(
   const otherSources = sources.length > 1 || (sources.length === 1 && sources[0] !== image.path);
   return {
     // Other methods read one image: the first frame.
-    ...(otherSources && method === crossAttentionMethod && { sources }),
+    ...(otherSources && method === severalImagesMethod && { sources }),
     ...(model.bundled
       ? { modelFolder: bundledModel }
       : path.isAbsolute(model.folder)

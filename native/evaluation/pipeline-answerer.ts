@@ -48,7 +48,7 @@ export class PipelineAnswerer implements Answerer {
 }
 
 function outcomeOf({ metadata, ms }: Analysis, accepted: readonly string[]): EvaluationOutcome {
-  const { answer, reduction, keyValueCacheBytes, highResolution, tokens, promptTokens } = metadata;
+  const { answer, reduction, keyValueCacheBytes, highResolution, crossAttention, tokens, promptTokens } = metadata;
   if (!reduction) throw new Error('The pipeline kept no account of the visual tokens.');
   const macs = decoderMacs(reduction, metadata.model.decoder);
   const reading = readingMacs(metadata);
@@ -58,10 +58,12 @@ function outcomeOf({ metadata, ms }: Analysis, accepted: readonly string[]): Eva
     entering: meanEntering(reduction.layers),
     leaving: meanLeaving(reduction.layers),
     macs: { prefill: macs.prefill + reading.prefill, decode: macs.decode + reading.decode },
-    kvBytes: keyValueCacheBytes + (highResolution?.cacheBytes ?? 0),
+    kvBytes: keyValueCacheBytes + (highResolution?.cacheBytes ?? 0) + (crossAttention?.cacheBytes ?? 0),
     ms: { vision: micro(ms.vision), prefill: micro(ms.prefill), decode: micro(ms.decode) },
     answerTokens: tokens.length - promptTokens,
     ...(highResolution && { highResolutionShare: shareRead(highResolution) }),
+    // Cross-attention reads every token.
+    ...(crossAttention?.input === 'high-resolution' && { highResolutionShare: 1 }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a report states about how its run was made, as label and value, for every format that is read by people. */
 import type { RunMetadata } from '../../trace/schema.ts';
+import { crossAttentionText } from '../cli/cross-attention-text.ts';
 import { version } from '../version.ts';
 import type { Fact } from './document.ts';
 import { count, day, duration, megabytes } from './numbers.ts';
@@ -48,7 +49,8 @@ export function cautions({ model, status, generation }: RunMetadata): string[] {
 }
 
 export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
-  const { model, image, prompt, method, generation, engine, ms, producer, visual, attention } = metadata;
+  const { model, image, prompt, method, generation, engine, ms, producer, visual, attention, crossAttention } =
+    metadata;
   const { sampling } = generation;
   const stops = { 'end-of-sequence': 'the end token', length: 'the limit', cancelled: 'Cancel' } as const;
   const crop = [image.crop.x, image.crop.y, image.crop.width, image.crop.height].map(value => +value.toFixed(2));
@@ -85,6 +87,7 @@ export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
     { label: 'Method', value: methodWords(metadata) },
     { label: 'Method parameters', value: parameterWords(metadata) },
     ...(method.notes && method.notes.length > 0 ? [{ label: 'Method notes', value: method.notes.join('; ') }] : []),
+    ...(crossAttention ? [{ label: 'Cross-attention', value: crossAttentionText(crossAttention) }] : []),
     {
       label: 'Generation',
       value: `${samplingWords(metadata)}; at most ${generation.maxNewTokens} new tokens; stopped by ${stops[generation.stop]}`,

@@ -170,7 +170,7 @@ function sizeFor(frames: number, width: number): number {
 }
 
 function shortShare(value: number, size: number): string {
-  return size >= 64 ? share(value) : `${Math.round(value * 100)}`;
+  return size >= 64 ? share(value) : `${Math.round(value * 100)}%`;
 }
 
 /** Shares are kept by head even where maps are not. */
