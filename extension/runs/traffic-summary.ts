@@ -11,6 +11,8 @@ export interface TrafficSummary {
   /** ISO 8601. */
   readonly created: string;
   readonly workload: string;
+  /** What was asked of images; absent for noise. */
+  readonly question?: string;
   readonly ranks: number;
   /** As people call them, each once, in the order of the runs. */
   readonly algorithms: readonly string[];
@@ -36,6 +38,7 @@ export async function readTrafficSummary(path: string, bytes: number): Promise<T
     id,
     created,
     workload: workload.name,
+    ...(workload.question !== undefined && { question: workload.question }),
     ranks: rankCount(workload),
     algorithms: [...new Set(runs.map(runLabel))],
     passes: [...new Set(runs.map(({ pass }) => pass))],

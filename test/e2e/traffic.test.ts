@@ -102,3 +102,33 @@ test('the trace is exported for Perfetto: the bytes of its sends are those of th
   assert.ok(recorded > 0);
   assert.equal(exported, recorded);
 });
+
+test('the trace stands in the Runs view with its ranks and size; Delete closes it, Undo brings it back, a click opens it', async () => {
+  const { workbench, editor } = fixture;
+  const { page } = workbench;
+  await workbench.command('View: Show Fovea');
+  const rows = page.locator('.part.sidebar .monaco-list-row');
+  const row = rows.filter({ hasText: 'What is on the left?' }).first();
+  await row.waitFor();
+  assert.match(
+    (await row.getAttribute('aria-label')) ?? '',
+    /^Traffic: What is on the left\?, 4 ranks, LV-XAttn, Ring attention, .*B$/,
+  );
+  assert.match(await rows.filter({ hasText: 'Traffic between Ranks' }).innerText(), /1 · [\d.]+ [kM]B/i);
+  await workbench.screenshot('traffic-runs-view');
+  const [name = ''] = fixture.runFiles();
+  const before = fs.readFileSync(trace());
+  await row.click();
+  await workbench.webview('[data-testid=byte-matrix]');
+  await row.click();
+  await page.keyboard.press('Delete');
+  const message = workbench.notification(new RegExp(name.replaceAll('.', '\\.')));
+  await message.waitFor();
+  assert.deepEqual(fixture.runFiles(), []);
+  await page.locator('.tabs-container .tab').filter({ hasText: name }).waitFor({ state: 'detached' });
+  await message.getByRole('button', { name: 'Undo' }).click();
+  await row.waitFor();
+  assert.ok(before.equals(fs.readFileSync(path.join(editor.workspace, 'runs', name))));
+  await row.click();
+  await workbench.webview('[data-testid=byte-matrix]');
+});

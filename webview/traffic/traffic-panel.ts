@@ -95,10 +95,10 @@ export class TrafficPanel {
       'div',
       { class: 'details' },
       this.quadrants.element,
+      this.chord.element,
       this.bandwidth.element,
       this.memory.element,
       this.agreement.element,
-      this.chord.element,
       checkList(this.runs),
     );
     const simulated = this.runs.some(({ run }) => run.links.simulated);

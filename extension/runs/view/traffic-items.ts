@@ -29,10 +29,12 @@ export function trafficGroupItem({ traffic }: TrafficGroupNode): vscode.TreeItem
 
 export function trafficItem(node: TrafficNode, command: Omit<vscode.Command, 'arguments'>): vscode.TreeItem {
   const { traffic } = node;
-  const item = new vscode.TreeItem(oneLine(traffic.workload), vscode.TreeItemCollapsibleState.None);
+  const label = oneLine(traffic.question ?? '') || oneLine(traffic.workload);
+  const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.None);
   const state = stateText(traffic);
   item.id = `traffic:${traffic.path}`;
   item.description = [
+    ...(label === oneLine(traffic.workload) ? [] : [oneLine(traffic.workload)]),
     vscode.l10n.t('{0} ranks', traffic.ranks),
     ...(state === undefined ? [] : [state]),
     timeText(traffic.created, new Date(), language),
@@ -46,7 +48,7 @@ export function trafficItem(node: TrafficNode, command: Omit<vscode.Command, 'ar
   item.accessibilityInformation = {
     label: vscode.l10n.t(
       'Traffic: {0}, {1} ranks, {2}, {3}',
-      oneLine(traffic.workload),
+      label,
       traffic.ranks,
       traffic.algorithms.join(', '),
       sizeText(traffic.bytes, language),
@@ -65,6 +67,7 @@ function tooltip(traffic: TrafficSummary): string {
     pass === 'forward' ? vscode.l10n.t('forward') : vscode.l10n.t('backward'),
   );
   return [
+    ...(traffic.question === undefined ? [] : [oneLine(traffic.question, 1000)]),
     oneLine(traffic.workload, 1000),
     `${traffic.algorithms.join(', ')} (${passes.join(', ')})`,
     [traffic.backend, oneLine(traffic.hardware, 200)].filter(text => text !== '').join(', '),
