@@ -3,6 +3,7 @@ import type { TraceReader } from '../../trace/reader.ts';
 import { massGroups, type RunMetadata } from '../../trace/schema.ts';
 import { answerRows, headMean, summarizeAttention } from '../cli/attention-summary.ts';
 import { readFloats } from '../cli/trace-values.ts';
+import { type FetchedTokens, readFetchedTokens } from './fetched-tokens.ts';
 
 /** Small maps are made of at most so many tokens, so that a long answer's report stays small. */
 const mostTokenMaps = 256;
@@ -34,6 +35,8 @@ export interface RunContent {
   readonly masses: readonly (readonly number[])[];
   /** [rows, layers, heads, groups] as recorded */
   readonly allMasses: Float32Array;
+  /** Absent for a run in low resolution only. */
+  readonly fetched: FetchedTokens | undefined;
   /** Encoded as `metadata.image.display.mime`. */
   readonly display: Uint8Array;
 }
@@ -49,6 +52,7 @@ export async function readContent(trace: TraceReader): Promise<RunContent> {
     tokens: answer ? await tokenAttention(trace, answer.layer, allMasses) : [],
     masses: answer ? layerMasses(metadata, allMasses) : [],
     allMasses,
+    fetched: await readFetchedTokens(trace),
     display: (await trace.slice('image.display')).data,
   };
 }

@@ -8,6 +8,8 @@ import sharp from 'sharp';
 import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
 import { readFloats } from '../../native/cli/trace-values.ts';
 import { bundledModelFolder } from '../../native/models.ts';
+import { readFetchedTokens } from '../../native/report/fetched-tokens.ts';
+import { writeReport } from '../../native/report/write-report.ts';
 import type { MethodRequest, StageProgress } from '../../native/rpc.ts';
 import { openTraceFile } from '../../trace/file.ts';
 
@@ -70,6 +72,40 @@ test('random and centre select as many cells as attention; all and none select a
       source,
     );
   }
+});
+
+test('a report sums up what was fetched: tokens, attention, change and overlap by layer, cells that were read', async () => {
+  const { metadata, tracePath } = await analyze({ method: flex() });
+  const { attending, layers, meanSelected, cells } = metadata.highResolution!;
+  const trace = await openTraceFile(tracePath);
+  const fetched = (await readFetchedTokens(trace))!;
+  const change = await readFloats(trace, 'high_resolution.change');
+  await trace.close();
+  assert.equal(fetched.steps, 3);
+  assert.deepEqual(
+    fetched.layers.map(({ layer }) => layer),
+    attending,
+  );
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  assert.ok(Math.abs(mean(fetched.layers.map(({ tokens }) => tokens)) - meanSelected) < 1e-6);
+  for (const { layer, read, tokens, overlap, ...rest } of fetched.layers) {
+    // Each cell is nine tokens.
+    assert.ok(Math.abs(read.reduce((sum, share) => sum + share, 0) * 9 - tokens) < 1e-3);
+    assert.ok(overlap! >= 0 && overlap! <= 1);
+    assert.ok(rest.attention > 0 && rest.attention < 1);
+    const index = layers.indexOf(layer);
+    assert.ok(Math.abs(rest.change - mean([0, 1, 2].map(step => change[step * layers.length + index]!))) < 1e-6);
+  }
+  assert.equal(fetched.read.length, cells.rows * cells.columns);
+
+  const [html, text, json] = [path.join(folder, 'r.html'), path.join(folder, 'r.md'), path.join(folder, 'r.json')];
+  await writeReport({ sources: [tracePath], outPath: html, format: 'html' });
+  assert.match(await readFile(html, 'utf8'), /What it fetched in high resolution/);
+  await writeReport({ sources: [tracePath], outPath: text, format: 'md' });
+  assert.match(await readFile(text, 'utf8'), /\| D11 +\| +522 +\| +10/);
+  await writeReport({ sources: [tracePath], outPath: json, format: 'json' });
+  const numbers = JSON.parse(await readFile(json, 'utf8')) as { highResolution: { layers: { tokens: number }[] } };
+  assert.equal(numbers.highResolution.layers.at(-1)!.tokens, 522);
 });
 
 test('a frozen selection stays that of the first step in every layer', async () => {

@@ -10,7 +10,7 @@ export interface TraceName {
 }
 
 export function runNumbers(content: RunContent, trace: TraceName): Readonly<Record<string, unknown>> {
-  const { metadata, answer, masses, tokens, allMasses } = content;
+  const { metadata, answer, masses, tokens, allMasses, fetched } = content;
   const { layers, heads } = metadata.model.decoder;
   const groups = massGroups.length;
   const rows = allMasses.length / (layers * heads * groups);
@@ -42,6 +42,14 @@ export function runNumbers(content: RunContent, trace: TraceName): Readonly<Reco
         ...(logprob !== undefined && { logprob, probability: Math.exp(logprob) }),
         imageShare,
       };
+    }),
+    ...(fetched && {
+      highResolution: {
+        unit: 'tokens; shares of attention, of output and of steps; means of the steps',
+        steps: fetched.steps,
+        cells: fetched.described.cells,
+        layers: fetched.layers.map(layer => ({ ...layer, read: floats(layer.read) })),
+      },
     }),
     answerMasses: { unit: 'share of attention', axes: ['decoder layer', 'group'], groups: massGroups, values: masses },
     masses: {

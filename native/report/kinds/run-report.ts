@@ -7,6 +7,7 @@ import type { ReportKind } from '../report-kind.ts';
 import { drawPictures, maximumOf, type ReportPictures } from '../report-pictures.ts';
 import { readContent, type AnswerAttention, type RunContent } from '../run-content.ts';
 import { cautions, runFacts, summaryLine } from '../run-facts.ts';
+import { fetchedSection } from './fetched-section.ts';
 import { massesCsv, runNumbers, tokensCsv } from './run-numbers.ts';
 
 export const runReport: ReportKind = {
@@ -18,7 +19,10 @@ export const runReport: ReportKind = {
     const content = await readContent(trace);
     const { metadata } = content;
     const { name, bytes } = source!;
-    const pictures = options.pictures === 'none' ? undefined : await drawPictures(content, options.pictures);
+    const photographs = options.pictures === 'none' ? undefined : options.pictures;
+    const pictures = photographs && (await drawPictures(content, photographs));
+    const { display, fetched } = content;
+    const further = fetched && (await fetchedSection(fetched, { display, image: metadata.image }, photographs));
     return {
       title: ['Where ', quoted(metadata.model.name), ' looked in ', quoted(metadata.image.name)],
       about: summaryLine(metadata),
@@ -27,7 +31,7 @@ export const runReport: ReportKind = {
         { label: 'Answer', words: metadata.answer === '' ? '(nothing)' : quoted(metadata.answer), strong: true },
       ],
       cautions: cautions(metadata),
-      sections: sections(content, pictures),
+      sections: [...sections(content, pictures), ...(further ? [further] : [])],
       facts: [{ facts: runFacts(metadata, name) }],
       source: name,
       traces: [{ name, trace, bytes }],
