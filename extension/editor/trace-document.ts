@@ -6,6 +6,7 @@ import type { TraceReader } from '../../trace/reader.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import type { TrafficReader, TrafficTensors } from '../../trace/traffic/reader.ts';
 import { background } from '../background.ts';
+import { FolderWatch } from '../runs/folder-watch.ts';
 import { traceProblem, type TraceProblem } from './trace-problem.ts';
 
 export type TraceContent =
@@ -27,6 +28,7 @@ export class TraceDocument implements vscode.CustomDocument {
   /** The file was deleted or moved away. What was opened of it can still be read on most systems. */
   readonly onDidVanish = this.vanished.event;
   private readonly watcher: vscode.FileSystemWatcher;
+  private readonly folderWatch: FolderWatch | undefined;
   private reloadTimer: NodeJS.Timeout | undefined;
   private disposed = false;
 
@@ -48,8 +50,23 @@ export class TraceDocument implements vscode.CustomDocument {
       this.refresh();
     });
     this.watcher.onDidDelete(() => {
-      background(this.noteDeletion(), log);
+      this.refresh();
     });
+    if (uri.scheme === 'file') {
+      // VS Code's watcher hears nothing of folders that were made at once, one in the other, as runs and evaluations make
+      // theirs (https://github.com/parcel-bundler/watcher/issues/97).
+      this.folderWatch = new FolderWatch(path.dirname(uri.fsPath), () => {
+        this.refresh();
+      });
+      background(this.watchFolder(this.folderWatch), log);
+    }
+  }
+
+  private async watchFolder(watch: FolderWatch): Promise<void> {
+    await watch.renew();
+    if (this.disposed) watch.dispose();
+    // What was written in between was told to nobody.
+    else this.refresh();
   }
 
   static async open(uri: vscode.Uri, log: vscode.LogOutputChannel): Promise<TraceDocument> {
@@ -65,19 +82,15 @@ export class TraceDocument implements vscode.CustomDocument {
     this.disposed = true;
     clearTimeout(this.reloadTimer);
     this.watcher.dispose();
+    this.folderWatch?.dispose();
     this.changed.dispose();
     this.vanished.dispose();
     this.close(this.current);
   }
 
-  /** A file that is replaced is deleted for a moment. */
-  private async noteDeletion(): Promise<void> {
-    await new Promise(resolve => setTimeout(resolve, settleMilliseconds));
-    if (!this.disposed && (await versionOf(this.uri)) === missing) this.vanished.fire();
-  }
-
-  /** Reads the file again if it is another one by now; watchers miss a write now and then. */
+  /** Reads the file again if it is another one by now, after a moment, for which a file that is replaced may be gone. */
   refresh(): void {
+    if (this.disposed) return;
     clearTimeout(this.reloadTimer);
     this.reloadTimer = setTimeout(() => {
       background(this.reload(), this.log);
@@ -89,6 +102,10 @@ export class TraceDocument implements vscode.CustomDocument {
     const version = await versionOf(this.uri);
     if (version === this.version) return;
     this.version = version;
+    if (version === missing) {
+      this.vanished.fire();
+      return;
+    }
     const next = await read(this.uri, this.log);
     // On a slow disk a later reload may have been faster.
     if (this.disposed || version !== this.version) {

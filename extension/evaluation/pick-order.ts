@@ -6,6 +6,8 @@ import { plainLabel } from '../typed-pick.ts';
 import { parseBudgets, parseLimit } from './evaluation-answers.ts';
 
 const mostSets = 200;
+/** Packages, and what evaluations found. */
+const notSets = '{**/node_modules/**,**/evaluation-*/results*.jsonl}';
 const orderKey = 'evaluation';
 
 interface SetItem extends vscode.QuickPickItem {
@@ -35,7 +37,7 @@ const firstOrder = { methods: ['mustdrop', 'fastv'], budgets: '192, 128, 64', li
 /** Lets the user choose among the bundled set, those of the workspace, and any file. */
 export async function pickQuestionSet(extensionUri: vscode.Uri): Promise<vscode.Uri | undefined> {
   const bundled = vscode.Uri.joinPath(extensionUri, 'media', 'questions', 'questions.jsonl');
-  const found = await vscode.workspace.findFiles('**/*.jsonl', '**/node_modules/**', mostSets);
+  const found = await vscode.workspace.findFiles('**/*.jsonl', notSets, mostSets);
   const items: SetItem[] = [
     {
       label: vscode.l10n.t('$(beaker) Questions for the bundled model'),

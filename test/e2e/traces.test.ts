@@ -77,3 +77,17 @@ test('a file that only has the name of a trace says so', async () => {
   const frame = await fixture.workbench.webview('[data-testid=run-line]', { ready: 'body' });
   assert.match(await frame.locator('body').innerText(), /safetensors|trace/);
 });
+
+test('an open trace follows its file, also in folders that were made at once, which VS Code’s own watcher misses', async () => {
+  const { workbench, editor } = fixture;
+  const folder = path.join(editor.workspace, 'made/at/once');
+  fs.mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, 'followed.fovea');
+  fs.writeFileSync(file, 'Not a trace yet.');
+  await workbench.openFile('followed.fovea');
+  await workbench.webview('[data-testid=run-line]', { ready: 'body' });
+  fs.copyFileSync(path.join(editor.workspace, 'run.fovea'), `${file}.partial`);
+  fs.renameSync(`${file}.partial`, file);
+  const panel = await Panel.visible(workbench);
+  assert.match(await panel.answer(), /moose/);
+});
