@@ -6,8 +6,9 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import { openTraceFile } from '../../trace/file.ts';
 import { writeRemoteTrace } from '../fixtures/hostile-run.ts';
+import { inLlavaLayout, withReleasedProjections } from '../fixtures/llava-layout.ts';
 import { projectFolder } from './rig/editor.ts';
-import { Fixture, testsOf } from './rig/fixture.ts';
+import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { ask, idle, Panel } from './rig/fovea.ts';
 
 const image = 'scene-03.png';
@@ -32,6 +33,9 @@ function reference(): Sample['questions'][number] {
 }
 
 let fixture: Fixture;
+/** What ends with the tests. */
+const ends: (() => void)[] = [];
+const owner = { after: (end: () => void): number => ends.push(end) };
 const test = testsOf(() => fixture);
 let panel: Panel;
 
@@ -44,6 +48,7 @@ before(async () => {
 });
 after(async () => {
   await fixture[Symbol.asyncDispose]();
+  for (const end of ends) end();
 });
 
 test('in low resolution the small label is misread, and the tab says why it is empty', async () => {
@@ -115,4 +120,29 @@ test('an image that a trace names on another computer is asked for before anythi
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   await dialog.waitFor({ state: 'detached' });
   assert.equal(await workbench.quickInput().isVisible(), false);
+});
+
+test("a checkpoint in the layout of LLaVA's own repository runs with its tower from the folder that a setting names", async () => {
+  const { workbench, editor } = fixture;
+  const model = inLlavaLayout(owner, withReleasedProjections(owner), 'elsewhere');
+  const settings = path.join(editor.workspace, '.vscode/settings.json');
+  fs.mkdirSync(path.dirname(settings), { recursive: true });
+  fs.writeFileSync(settings, JSON.stringify({ 'fovea.model.folder': model.path }));
+  await ask(workbench, image, 'What?');
+  await workbench.notification(/lack the vision tower openai\/clip-little-patch7-28/).waitFor();
+  await workbench.screenshot('no-vision-tower');
+  const tower = { 'fovea.model.visionTower': model.file('elsewhere/tower') };
+  fs.writeFileSync(settings, JSON.stringify({ 'fovea.model.folder': model.path, ...tower }));
+  const before = fixture.runFiles().length;
+  await workbench.retry('run the model with its tower', 60_000, async () => {
+    await ask(workbench, image, 'What?');
+    await eventually(() => fixture.runFiles().filter(name => name.endsWith('.fovea')).length > before, 'a run', 10_000);
+  });
+  panel = await Panel.visible(workbench, 60_000);
+  await idle(workbench);
+  const newest = fixture.runFiles().at(-1)!;
+  const reader = await openTraceFile(path.join(editor.workspace, 'runs', newest));
+  await reader.close();
+  assert.equal(reader.metadata.model.architecture, 'LlavaLlamaForCausalLM');
+  assert.equal(reader.metadata.model.folder, model.path);
 });
