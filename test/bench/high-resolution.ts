@@ -1,11 +1,16 @@
-/** FlexAttention beside its rivals in one process, by turns: low resolution, all tokens in the sequence, projections made anew. */
+/**
+ * FlexAttention beside its rivals in one process, by turns: low resolution, all tokens in the sequence, projections made anew, and
+ * cross-attention where the model has weights of it.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Pipeline } from '../../native/analysis/pipeline.ts';
+import { openCheckpoint } from '../../native/checkpoint/checkpoint.ts';
+import { openCrossAttention } from '../../native/checkpoint/cross-attention-weights.ts';
 import type { AnalyzeRequest, MethodRequest } from '../../native/rpc.ts';
 import { runMacs } from '../../trace/costs.ts';
 import { openTraceFile } from '../../trace/file.ts';
-import { resolutionComparison, tileMacs } from '../../trace/high-resolution-costs.ts';
+import { furtherVisionMacs, readingMacs, resolutionComparison, tileMacs } from '../../trace/high-resolution-costs.ts';
 import { type RunMetadata, type TensorName, tensorNames } from '../../trace/schema.ts';
 import { projectFolder } from './sample.ts';
 import { summarize, type Summary } from './statistics.ts';
@@ -16,7 +21,12 @@ export const highResolutionSample = {
   longest: 20,
 };
 
-const conditions: readonly { readonly title: string; readonly method?: MethodRequest }[] = [
+interface Condition {
+  readonly title: string;
+  readonly method?: MethodRequest;
+}
+
+const always: readonly Condition[] = [
   { title: 'low resolution, 336 px' },
   { title: 'FlexAttention, 1008 px, projections kept', method: { name: 'flexattention' } },
   {
@@ -26,6 +36,14 @@ const conditions: readonly { readonly title: string; readonly method?: MethodReq
   { title: 'LLaVA-HD, 448 px', method: { name: 'llava-hd', parameters: { side: 448 } } },
   { title: 'LLaVA-HD, 1008 px', method: { name: 'llava-hd', parameters: { side: 1008 } } },
 ];
+
+/** Before the slowest, so that a round that is broken off has it. */
+async function conditionsFor(modelFolder: string): Promise<readonly Condition[]> {
+  const weights = await openCrossAttention(await openCheckpoint(modelFolder));
+  if (!weights) return always;
+  const crossAttention = { title: 'LLaVA-XAttn, 1008 px', method: { name: 'llava-xattn' } };
+  return [...always.slice(0, 3), crossAttention, ...always.slice(3)];
+}
 
 export interface ResolutionRow {
   readonly title: string;
@@ -61,6 +79,7 @@ export async function highResolutionTimings(folder: string, rounds: number): Pro
     threads: 0,
     progressToken: 'bench',
   };
+  const conditions = await conditionsFor(request.modelFolder);
   try {
     await pipeline.analyze(request, { traced: false });
     const measured = conditions.map(() => [] as RunMetadata[]);
@@ -99,6 +118,14 @@ function macsOf(run: RunMetadata): ResolutionRow['macs'] {
   const { highResolution, reduction, model, visual } = run;
   const own = runMacs('F3', reduction!, model)!;
   const step = own.decode / reduction!.decodeSteps;
+  if (run.crossAttention) {
+    const reading = readingMacs(run);
+    return {
+      vision: own.vision + furtherVisionMacs(run)!,
+      prefill: own.prefill + reading.prefill,
+      step: step + reading.decode / reduction!.decodeSteps,
+    };
+  }
   if (!highResolution) return { ...own, step };
   const compared = resolutionComparison('F3', { ...run, highResolution })!;
   const kept = highResolution.cacheBytes > 0 ? compared.flexAttention : compared.reprojecting;
