@@ -7,7 +7,8 @@ import { showFailure, type Remedy } from './failure-notice.ts';
 import { agreesToOpen } from './network-consent.ts';
 import { pickImage } from './image-picker.ts';
 import { QuestionPicker } from './question-picker.ts';
-import { asksTogether, inOrderOfNames, severalImagesMethod } from './together.ts';
+import { severalImagesMethod } from './run-order.ts';
+import { asksTogether, inOrderOfNames } from './together.ts';
 import { runAnalysis, type RunOrder, type RunServices } from './run.ts';
 
 const lastRunKey = 'lastRun';

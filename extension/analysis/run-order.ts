@@ -2,7 +2,9 @@ import path from 'node:path';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { RunAgain } from '../../webview/messages.ts';
 import type { RunOrder } from './run.ts';
-import { severalImagesMethod } from './together.ts';
+
+/** The method that reads several images at once. */
+export const severalImagesMethod = 'llava-xattn';
 
 /** Everything as the run was but for the method. */
 export function orderOf(

@@ -1,8 +1,5 @@
 import * as vscode from 'vscode';
 
-/** The method that reads several images at once. */
-export const severalImagesMethod = 'llava-xattn';
-
 interface TogetherItem extends vscode.QuickPickItem {
   readonly together: boolean;
 }

@@ -1,6 +1,7 @@
 /** Parts of LLaVA-XAttn on their own: what the command line takes, what is kept of long answers, what it costs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { orderOf } from '../../extension/analysis/run-order.ts';
 import { CrossAttentionRecorder } from '../../native/analysis/cross-attention-recorder.ts';
 import { parseAnalyzeOptions } from '../../native/cli/analyze-options.ts';
 import { crossAttentionMacs } from '../../trace/cross-attention-costs.ts';
@@ -58,4 +59,21 @@ test('MACs are those of the projections and products, counted by hand', () => {
   // 20 tokens; keys and values 20 × 10 × 6 each, two layers; a row: q and o 10 × 12 each, scores and sums 12 × 20 each.
   const perRow = 2 * (2 * 10 * 12 + 2 * 12 * 20);
   assert.deepEqual(crossAttentionMacs(run), { project: 2 * 2 * 20 * 10 * 6, prefill: 5 * perRow, decode: 3 * perRow });
+});
+
+test('a run of several files is run again with all of them, by another method with the first frame', () => {
+  const decoder = {
+    model: { bundled: true, folder: '/model' },
+    generation: { maxNewTokens: 9, sampling: { mode: 'greedy' } },
+  };
+  const run = (sources: readonly string[]) =>
+    ({ ...decoder, image: { path: '/a.png' }, crossAttention: { sources } }) as unknown as Parameters<
+      typeof orderOf
+    >[0];
+  const again = (sources: readonly string[], method: string) =>
+    orderOf(run(sources), { method, parameters: {} } as Parameters<typeof orderOf>[1], '/bundled').sources;
+  assert.deepEqual(again(['/a.png', '/b.png'], 'llava-xattn'), ['/a.png', '/b.png']);
+  assert.deepEqual(again(['/frames'], 'llava-xattn'), ['/frames']);
+  assert.equal(again(['/a.png'], 'llava-xattn'), undefined);
+  assert.equal(again(['/a.png', '/b.png'], 'fastv'), undefined);
 });

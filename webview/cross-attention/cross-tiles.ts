@@ -6,7 +6,7 @@ import { probability, share } from '../format.ts';
 import { TokenHeat } from '../high-resolution/masked-picture.ts';
 import { hatch } from '../image/picture-canvas.ts';
 import type { Scene } from '../scene.ts';
-import { largestOf } from './paint.ts';
+import { largestOf } from './largest.ts';
 
 /** What the shown row read before each decoder layer, and how much that changed it. */
 export class CrossTiles implements LayerTiles {

@@ -1,7 +1,7 @@
 import { quoted, tokenPlace } from '../attention/rows.ts';
 import { linkButton } from '../controls.ts';
 import { patchValue } from '../cross-attention/cross-overlay.ts';
-import { largestOf } from '../cross-attention/paint.ts';
+import { largestOf } from '../cross-attention/largest.ts';
 import { element, setText } from '../element.ts';
 import { probability, share, tokenProbability, visibleToken } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';

@@ -1,7 +1,7 @@
 import { tableColumn, type TableData } from '../charts.ts';
 import { placeWords, notReading } from '../cross-attention/cross-scene.ts';
 import { headWords } from '../cross-attention/cross-overlay.ts';
-import { largestOf } from '../cross-attention/paint.ts';
+import { largestOf } from '../cross-attention/largest.ts';
 import { inputWords } from '../cross-attention/words.ts';
 import { canvasRatio, element, fitCanvas, setText } from '../element.ts';
 import { probability, share } from '../format.ts';

@@ -1,6 +1,6 @@
 import { range } from 'd3';
 import { tableColumn, type TableData } from '../charts.ts';
-import { largestOf } from '../cross-attention/paint.ts';
+import { largestOf } from '../cross-attention/largest.ts';
 import { canvasRatio, element, fitCanvas, setText } from '../element.ts';
 import { cornerProbability, probability } from '../format.ts';
 import { TokenHeat } from '../high-resolution/masked-picture.ts';

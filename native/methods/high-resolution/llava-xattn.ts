@@ -35,7 +35,7 @@ const parameters: readonly ParameterSpec[] = [
     title: 'Reading layers',
     kind: 'layers',
     least: 0,
-    meaning: 'Decoder layers before which text rows read the long input.',
+    meaning: 'Decoder layers before which text rows read the long input: all that the weights have, or some of them.',
     default: ({ crossAttention }) => crossAttention?.layers ?? [],
     source: 'the weights',
   },
