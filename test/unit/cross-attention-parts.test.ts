@@ -71,7 +71,7 @@ test('a run of several files is run again with all of them, by another method wi
       typeof orderOf
     >[0];
   const again = (sources: readonly string[], method: string) =>
-    orderOf(run(sources), { method, parameters: {} } as Parameters<typeof orderOf>[1], '/bundled').sources;
+    orderOf(run(sources), { method, parameters: {} }, '/bundled').sources;
   assert.deepEqual(again(['/a.png', '/b.png'], 'llava-xattn'), ['/a.png', '/b.png']);
   assert.deepEqual(again(['/frames'], 'llava-xattn'), ['/frames']);
   assert.equal(again(['/a.png'], 'llava-xattn'), undefined);
