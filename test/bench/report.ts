@@ -73,7 +73,9 @@ ${[
   ),
 ].join('\n')}
 
-Traced and untraced runs alternate in one process; ratios are of neighbours. Untraced means that no attention leaves a graph, vision layers that the projector does not
+Traced and untraced runs alternate in one process, and end when the trace is on disk; ratios are of neighbours. Of the medians themselves: ${ratio(warm.ratioOfMedians)} by
+the clock and ${ratio(warm.processorRatioOfMedians)} of processor time; the middle half of neighbours lies between ${ratio(quantile(warm.ratios, 0.25))} and ${ratio(quantile(warm.ratios, 0.75))} by the clock, between
+${ratio(quantile(warm.processorRatios, 0.25))} and ${ratio(quantile(warm.processorRatios, 0.75))} of processor time. Untraced means that no attention leaves a graph, vision layers that the projector does not
 read are left out, and no file is written. The panel is measured in a VS Code that runs in headless Chromium without a graphics
 card, which draws in software. Hovers: ${panels.reduce((sum, { hovers: all }) => sum + all.length, 0)} in all,
 ${panels.reduce((sum, { pruning }) => sum + pruning.hovers.length, 0)} more over a MustDrop run in the Pruning view, and ${panels.reduce((sum, { pruning }) => sum + pruning.stages.length, 0)} steps of its stage slider.

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fateNames, type Stage, type StagePlace } from '../../trace/fates.ts';
 import { keptOf, lastStageBy } from '../../trace/kept-patches.ts';
+import { answerProbability } from '../../trace/answer-probability.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { alignTokens } from '../../trace/token-diff.ts';
 import { Comparison, initialChoice, ownRun, restoreComparison, validPair } from '../../webview/compare/comparison.ts';
-import { costRows, layerCounts, meanProbability, runMacs, visualCacheBytes } from '../../webview/compare/costs.ts';
+import { costRows, layerCounts, runMacs, visualCacheBytes } from '../../webview/compare/costs.ts';
 import { cautions, differingParameters, patchRefusal } from '../../webview/compare/differences.ts';
 import { differenceOf, steps } from '../../webview/compare/pair-scene.ts';
 import { runNames } from '../../webview/compare/run-names.ts';
@@ -218,7 +219,7 @@ test('costs: tokens by layer, MACs by F3 step by step, cache bytes, and what is 
       logprob: Math.log(p),
     })),
   });
-  assert.ok(Math.abs(meanProbability(probabilities)! - 0.25) < 1e-12);
+  assert.ok(Math.abs(answerProbability(probabilities)! - 0.25) < 1e-12);
 });
 
 test('the difference of two maps is a magnitude, on the patches of the same grid', () => {

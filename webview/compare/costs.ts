@@ -1,4 +1,5 @@
 /** What a run cost, as recorded or by formula. Pure. */
+import { answerProbability } from '../../trace/answer-probability.ts';
 import { decodeMacs, keyValueBytes, prefillMacs, type LayerSize, type MacFormula } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import { readingMacs } from '../../trace/high-resolution-costs.ts';
@@ -65,12 +66,6 @@ export function visualCacheBytes(run: RunMetadata): number | undefined {
 
 const elementBytes = ({ engine }: RunMetadata): number => (/16/.test(engine.arithmetic) ? 2 : 4);
 
-/** Geometric mean of the probabilities of the answer's tokens; undefined for an empty answer. */
-export function meanProbability({ tokens, promptTokens }: RunMetadata): number | undefined {
-  const logs = tokens.slice(promptTokens).flatMap(({ logprob }) => logprob ?? []);
-  return logs.length === 0 ? undefined : Math.exp(logs.reduce((sum, one) => sum + one, 0) / logs.length);
-}
-
 export interface CostRow {
   readonly name: string;
   /** How it was found, for the reader. */
@@ -114,7 +109,7 @@ export function costRows(runs: readonly RunMetadata[]): CostRow[] {
     row('prefill', 'measured', ({ ms }) => ms.prefill, duration),
     row('decode', 'measured', ({ ms }) => ms.decode, duration),
     row('answer', 'tokens', ({ tokens, promptTokens }) => tokens.length - promptTokens, String),
-    row('probability', 'geometric mean', meanProbability, value => value.toFixed(2)),
+    row('probability', 'per token, geometric mean', answerProbability, value => value.toFixed(2)),
   ];
 }
 

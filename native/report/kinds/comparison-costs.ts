@@ -1,4 +1,5 @@
 /** What runs cost, side by side. */
+import { answerProbability } from '../../../trace/answer-probability.ts';
 import { keyValueBytes, macFormulaText, prefillMacs } from '../../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../../trace/fates.ts';
 import type { RunMetadata } from '../../../trace/schema.ts';
@@ -30,11 +31,6 @@ function decoderPrefillMacs({ reduction, model, visual, promptTokens }: RunMetad
 function visualCacheBytes({ reduction, model, visual }: RunMetadata): number {
   const cached = reduction?.layers.map(layer => layer.cached) ?? Array<number>(model.decoder.layers).fill(visual.count);
   return cached.reduce((sum, entries) => sum + entries, 0) * keyValueBytes(model.decoder, 4);
-}
-
-function meanTokenProbability({ tokens, promptTokens }: RunMetadata): number | undefined {
-  const own = tokens.slice(promptTokens).flatMap(({ logprob }) => (logprob === undefined ? [] : Math.exp(logprob)));
-  return own.length === 0 ? undefined : own.reduce((sum, value) => sum + value, 0) / own.length;
 }
 
 export const quantities: readonly Quantity[] = [
@@ -79,9 +75,9 @@ export const quantities: readonly Quantity[] = [
   },
   { name: 'generated tokens', key: 'generatedTokens', of: run => run.tokens.length - run.promptTokens, words: count },
   {
-    name: 'mean probability per generated token',
-    key: 'meanTokenProbability',
-    of: meanTokenProbability,
+    name: 'probability per generated token, geometric mean',
+    key: 'geometricMeanTokenProbability',
+    of: answerProbability,
     words: value => value.toFixed(2),
   },
 ];
