@@ -38,7 +38,10 @@ test('the page has charts and tables of all groups, and nothing of a set becomes
     assert.ok(still.includes(text) || still.includes(text.toLowerCase()), text);
   }
   assert.ok(!page.includes('<script>alert'));
-  assert.match(page, /fovea eval \/sets\/set\.jsonl --methods random,cls-top-k --budgets 64 --limit 6/);
+  assert.match(
+    page,
+    /fovea eval \/sets\/set\.jsonl --methods=random,cls-top-k --budgets=64 --limit=6 --model=small --max-new-tokens=8/,
+  );
 });
 
 test('Markdown has its charts beside it', async () => {

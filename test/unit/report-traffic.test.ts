@@ -4,7 +4,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { parseTrafficOptions } from '../../native/cli/traffic-options.ts';
 import { packTrace } from '../../native/report/embedded-trace.ts';
+import { trafficLine } from '../../native/report/reproduction.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { openTrafficFile, writeTrafficFile } from '../../trace/file.ts';
 import { readTraceKind } from '../../trace/kind.ts';
@@ -38,6 +40,24 @@ test('the page has bytes by hop and kind, lanes as a drawing, checks, and no scr
     page!,
     /fovea traffic --algorithm=lv-xattn --ranks=2 --sq=8 --skv=12 --heads=2 --kv-heads=1 --head-dim=4/,
   );
+});
+
+test('the command line that is stated asks for the same sizes, links, wire and algorithms', () => {
+  const sharding = { queryRows: [3, 5], keyRows: [6, 6] };
+  const wire = { ...run!.wire, output: 'float32', repeatKeyValueHeads: true } as const;
+  const runs = [run!, { ...run!, algorithm: 'ring', wire } as const];
+  const line = trafficLine({ ...smallTraffic, workload: { ...smallTraffic.workload, sharding }, runs })!;
+  const asked = parseTrafficOptions(line.split(' ').slice(2));
+  assert.ok(!asked.help && 'workload' in asked);
+  assert.deepEqual(asked.workload, { kind: 'sizes', shape: smallTraffic.workload.shape, sharding });
+  assert.deepEqual(asked.choices, [
+    { algorithm: 'lv-xattn', repeatKeyValueHeads: false },
+    { algorithm: 'ring', repeatKeyValueHeads: true },
+  ]);
+  assert.deepEqual([asked.element, asked.pass, asked.seed, asked.repeats], ['F16', 'forward', 1, 1]);
+  assert.ok(Math.abs(asked.link!.latency - 0.00002) < 1e-12);
+  assert.equal(asked.link!.bandwidth, 3e9);
+  assert.equal(trafficLine({ ...smallTraffic, workload: { ...smallTraffic.workload, source: 'images' } }), undefined);
 });
 
 test('where there is little room, where queries looked is rounded, and every event and byte stays exact', async () => {

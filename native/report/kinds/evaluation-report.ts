@@ -1,13 +1,11 @@
 /** The report of an evaluation: accuracy against cost, by kind of question, and what pruning loses. */
 import type { Evaluation, EvaluationMetadata } from '../../../trace/evaluation/evaluation.ts';
 import { type EvaluationSummary, summarizeEvaluation } from '../../../trace/evaluation/summary.ts';
-import { moduleMark } from '../../evaluation/conditions.ts';
-import { isModulePath } from '../../methods/own/own-method.ts';
 import { summaryLines } from '../../evaluation/summary-files.ts';
 import { type Fact, type Figure, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
 import type { ReportKind } from '../report-kind.ts';
-import { shellWord } from '../reproduction.ts';
+import { evalLine } from '../reproduction.ts';
 import { accuracyChart } from './accuracy-chart.ts';
 import { costTable, kindSections, lostSection } from './evaluation-tables.ts';
 import { quotedText } from './run-numbers.ts';
@@ -103,18 +101,8 @@ function problemSection({ problems, conditions }: EvaluationMetadata): Section[]
   ];
 }
 
-function facts({
-  set,
-  model,
-  engine,
-  questions,
-  conditions,
-  maxNewTokens,
-  matching,
-  macFormula,
-  producer,
-  id,
-}: EvaluationMetadata): Fact[] {
+function facts(metadata: EvaluationMetadata): Fact[] {
+  const { set, model, engine, questions, conditions, maxNewTokens, matching, macFormula, producer, id } = metadata;
   return [
     { label: 'Question set', value: set.path, kind: 'code' },
     { label: 'Set digest', value: set.digest, kind: 'code' },
@@ -130,20 +118,8 @@ function facts({
     { label: 'Longest answer', value: `${count(maxNewTokens)} tokens, greedy decoding` },
     { label: 'Conditions', value: conditions.map(condition => condition.id).join(', '), kind: 'code' },
     { label: 'Made by', value: `${producer.name} ${producer.version}, evaluation ${id}` },
-    { label: 'Again', value: evalLine(set.path, conditions, questions), kind: 'code' },
+    { label: 'Again', value: evalLine(metadata), kind: 'code' },
   ];
-}
-
-function evalLine(path: string, conditions: EvaluationMetadata['conditions'], questions: number): string {
-  const label = ({ id, method, budget }: EvaluationMetadata['conditions'][number]): string => {
-    const text = budget === undefined ? id : id.replace(new RegExp(`@${budget}$`), '');
-    return isModulePath(method) ? text.replace(moduleMark, method) : text;
-  };
-  const methods = [...new Set(conditions.filter(({ method }) => method !== 'none').map(label))];
-  const budgets = [...new Set(conditions.flatMap(({ budget }) => budget ?? []))];
-  const words = ['fovea', 'eval', path, '--methods', methods.join(',')];
-  if (budgets.length > 0) words.push('--budgets', budgets.join(','));
-  return [...words, '--limit', String(questions)].map(shellWord).join(' ');
 }
 
 function answers({ questions, outcomes }: Evaluation): object {

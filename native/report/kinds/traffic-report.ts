@@ -11,7 +11,7 @@ import {
 import { type Fact, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
 import type { ReportKind } from '../report-kind.ts';
-import { shellWord } from '../reproduction.ts';
+import { trafficLine } from '../reproduction.ts';
 import { lanePicture } from './lane-picture.ts';
 import { byteTable, checkTable, costTable, hopTable, ledgerLines, memoryTable, seconds } from './traffic-tables.ts';
 
@@ -112,6 +112,7 @@ function facts(metadata: TrafficMetadata): Fact[] {
   const { workload, runs, producer, id } = metadata;
   const { shape, sharding } = workload;
   const [first] = runs;
+  const again = trafficLine(metadata);
   return [
     { label: 'Workload', value: workload.description },
     {
@@ -136,30 +137,6 @@ function facts(metadata: TrafficMetadata): Fact[] {
         ]
       : []),
     { label: 'Made by', value: `${producer.name} ${producer.version}, traffic ${id}` },
-    ...(workload.source === 'sizes' && first
-      ? [{ label: 'Again', value: trafficLine(metadata), kind: 'code' as const }]
-      : []),
+    ...(again === undefined ? [] : [{ label: 'Again', value: again, kind: 'code' as const }]),
   ];
-}
-
-/** `fovea traffic …` for sizes of one's own, split evenly as the command does. */
-function trafficLine({ workload, runs }: TrafficMetadata): string {
-  const { shape, sharding, element, seed } = workload;
-  const named = ({ algorithm, wire }: TrafficRun): string =>
-    wire.repeatKeyValueHeads ? `${algorithm}-repeated` : algorithm;
-  const [first, ...others] = runs;
-  const options: [string, string | number][] = [
-    ['algorithm', named(first!)],
-    ...(others.length > 0 ? ([['compare', others.map(named).join(',')]] as [string, string][]) : []),
-    ['ranks', sharding.queryRows.length],
-    ['sq', rowTotal(sharding.queryRows)],
-    ['skv', rowTotal(sharding.keyRows)],
-    ['heads', shape.queryHeads],
-    ['kv-heads', shape.keyValueHeads],
-    ['head-dim', shape.headSize],
-    ['dtype', element],
-    ['pass', first!.pass],
-    ...(seed === undefined ? [] : ([['seed', seed]] as [string, number][])),
-  ];
-  return `fovea traffic ${options.map(([name, value]) => `--${name}=${shellWord(String(value))}`).join(' ')}`;
 }
