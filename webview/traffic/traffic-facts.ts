@@ -132,21 +132,41 @@ function violations(runs: readonly RunTraffic[]): HTMLElement[] {
 
 /** Every assertion that was made after the runs. */
 export function checkList(runs: readonly RunTraffic[]): HTMLElement {
-  const lines = runs.flatMap(({ run, title }) =>
-    run.checks.map(({ name, passed, message }) =>
-      element(
-        'li',
-        { class: passed ? 'passed' : 'violated' },
-        element('span', {}, `${passed ? '✓' : '✗'} ${title}, ${name}: `),
-        element('span', { class: 'dim' }, message),
-      ),
-    ),
-  );
-  const none = element('li', { class: 'dim' }, 'None was made.');
+  const none = element('p', { class: 'dim' }, 'None was made.');
+  const checked = runs.filter(({ run }) => run.checks.length > 0);
   return element(
     'section',
     { class: 'detail checks', 'data-testid': 'checks' },
     element('h2', {}, 'Checks'),
-    element('ul', {}, ...(lines.length > 0 ? lines : [none])),
+    ...(checked.length > 0 ? checked.map(run => checksOf(run, runs.length <= mostOpenRuns)) : [none]),
+  );
+}
+
+/** Of so few runs all checks are read at a glance; of more, those that failed stand open. */
+const mostOpenRuns = 2;
+
+function checksOf({ run, title }: RunTraffic, open: boolean): HTMLElement {
+  const failed = run.checks.filter(({ passed }) => !passed);
+  const lines = run.checks.map(({ name, passed, message }) =>
+    element(
+      'li',
+      { class: passed ? 'passed' : 'violated' },
+      element('span', {}, `${passed ? '✓' : '✗'} ${name}: `),
+      element('span', { class: 'dim' }, message),
+    ),
+  );
+  const names = run.checks.map(({ name }) => name).join(', ');
+  const said =
+    failed.length > 0 ? `${failed.length} of ${run.checks.length} failed` : `all ${run.checks.length} hold: ${names}`;
+  return element(
+    'details',
+    { ...((open || failed.length > 0) && { open: '' }) },
+    element(
+      'summary',
+      { class: failed.length > 0 ? 'violated' : 'passed' },
+      element('span', {}, `${title}, ${run.pass}: `),
+      element('span', { class: 'dim' }, said),
+    ),
+    element('ul', {}, ...lines),
   );
 }
