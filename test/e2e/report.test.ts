@@ -1,18 +1,25 @@
 /** Reports and figures in a real VS Code: from the open panel and the Runs view over the save dialog to the file. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
+import { projectFolder } from './rig/editor.ts';
 import { Fixture, testsOf } from './rig/fixture.ts';
 import { ask, idle, Panel } from './rig/fovea.ts';
 
 let fixture: Fixture;
 const test = testsOf(() => fixture);
 
+/** What a file system of this machine takes for a name, and what a page must not take for more than text. */
+const hostileName = `"><script>document.title='owned'<!-- \u05e9\u05dc\u05d5\u05dd 👩‍🚀.png`;
+const hostileQuestion = `</script><script>document.title="owned"</script> ../../etc/passwd 'single' \u0645\u0631\u062d\u0628\u0627 🦌?`;
+
 before(async () => {
-  fixture = await Fixture.start({ samples: ['scene-04.png'] });
+  const picture = fs.readFileSync(path.join(projectFolder, 'media/samples/scene-02.png'));
+  fixture = await Fixture.start({ samples: ['scene-04.png'], files: { [hostileName]: picture } });
 });
 after(async () => {
   await fixture[Symbol.asyncDispose]();
@@ -151,4 +158,62 @@ test('Cancel ends a report that is being written, and nothing is left of it', as
   await idle(workbench);
   const left = fs.readdirSync(editor.workspace).filter(name => name.startsWith('cancelled'));
   assert.deepEqual(left, []);
+});
+
+/** Opens a report as a reader does who got the file alone. @returns its text, and everything that went wrong */
+async function readFromDisk(file: string): Promise<{ text: string; title: string; faults: string[] }> {
+  const context = await fixture.workbench.page.context().browser()!.newContext();
+  const page = await context.newPage();
+  const faults: string[] = [];
+  const address = pathToFileURL(file).href;
+  page.on('console', message => {
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', error => faults.push(`page: ${error.message}`));
+  page.on('request', request => {
+    if (request.url() !== address && !/^(data|blob):/.test(request.url())) faults.push(`request: ${request.url()}`);
+  });
+  await page.goto(address);
+  await page.waitForSelector('body[data-ready="1"]');
+  await page.getByTestId('token').last().hover();
+  const result = { text: await page.locator('body').innerText(), title: await page.title(), faults };
+  await context.close();
+  return result;
+}
+
+test('HTML and PDF of a hostile image and question, from the panel and from the command line, open from disk and stay text', async () => {
+  const { workbench, editor } = fixture;
+  const before = new Set(fixture.runFiles());
+  await ask(workbench, hostileName, hostileQuestion);
+  await workbench.webview(`[data-fact="image"]:has-text("owned")`, { timeout: 60_000 });
+  await idle(workbench);
+  const trace = path.join(
+    editor.workspace,
+    'runs',
+    fixture.runFiles().find(name => !before.has(name))!,
+  );
+  const written: string[] = [];
+  for (const format of ['html', 'pdf']) {
+    await workbench.command('Fovea: Export Report…');
+    written.push(await saveAs(/\.html$/, `from-panel.${format}`));
+    await workbench.notification(`from-panel.${format} is written`).waitFor({ timeout: 60_000 });
+    const out = path.join(editor.workspace, `from-shell ' & <b>.${format}`);
+    const cli = [path.join(projectFolder, 'dist/cli.cjs'), 'report', trace, '--format', format, '--out', out];
+    execFileSync(process.execPath, cli, { stdio: 'pipe' });
+    written.push(out);
+  }
+  for (const file of written) {
+    if (file.endsWith('.pdf')) {
+      assert.match(fs.readFileSync(file, 'latin1'), /^%PDF-[^]*\/Type\s*\/Page\b/);
+      continue;
+    }
+    const { text, title, faults } = await readFromDisk(file);
+    assert.deepEqual(faults, []);
+    assert.notEqual(title, 'owned');
+    for (const part of [
+      '</script><script>document.title="owned"</script> ../../etc/passwd',
+      '\u0645\u0631\u062d\u0628\u0627 🦌?',
+    ])
+      assert.ok(text.includes(part), part);
+  }
 });
