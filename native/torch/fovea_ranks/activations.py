@@ -163,7 +163,8 @@ def measure(
         "recompute": recompute,
         "keptBytes": sum(kept.values()),
         "allocatedBytes": allocated,
-        "peakBytes": torch.cuda.max_memory_allocated(device) if on_gpu else None,
+        # Above what was held before: layers, and gradients of the mode that was measured first.
+        "peakBytes": torch.cuda.max_memory_allocated(device) - before if on_gpu else None,
         "forwardSeconds": middle - begun,
         "backwardSeconds": ended - middle,
     }
