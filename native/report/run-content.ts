@@ -4,6 +4,7 @@ import { massGroups, type RunMetadata } from '../../trace/schema.ts';
 import { answerRows, headMean, summarizeAttention } from '../cli/attention-summary.ts';
 import { readFloats } from '../cli/trace-values.ts';
 import { type FetchedTokens, readFetchedTokens } from './fetched-tokens.ts';
+import { readInput, type ReadInput } from './read-input.ts';
 
 /** Small maps are made of at most so many tokens, so that a long answer's report stays small. */
 const mostTokenMaps = 256;
@@ -37,6 +38,8 @@ export interface RunContent {
   readonly allMasses: Float32Array;
   /** Absent for a run in low resolution only. */
   readonly fetched: FetchedTokens | undefined;
+  /** Absent for a run without cross-attention. */
+  readonly read: ReadInput | undefined;
   /** Encoded as `metadata.image.display.mime`. */
   readonly display: Uint8Array;
 }
@@ -53,6 +56,7 @@ export async function readContent(trace: TraceReader): Promise<RunContent> {
     masses: answer ? layerMasses(metadata, allMasses) : [],
     allMasses,
     fetched: await readFetchedTokens(trace),
+    read: await readInput(trace),
     display: (await trace.slice('image.display')).data,
   };
 }

@@ -10,7 +10,7 @@ export interface TraceName {
 }
 
 export function runNumbers(content: RunContent, trace: TraceName): Readonly<Record<string, unknown>> {
-  const { metadata, answer, masses, tokens, allMasses, fetched } = content;
+  const { metadata, answer, masses, tokens, allMasses, fetched, read } = content;
   const { layers, heads } = metadata.model.decoder;
   const groups = massGroups.length;
   const rows = allMasses.length / (layers * heads * groups);
@@ -49,6 +49,14 @@ export function runNumbers(content: RunContent, trace: TraceName): Readonly<Reco
         steps: fetched.steps,
         cells: fetched.described.cells,
         layers: fetched.layers.map(layer => ({ ...layer, read: floats(layer.read) })),
+      },
+    }),
+    ...(read && {
+      crossAttention: {
+        unit: 'shares of attention; change as relative L2 norm; means of heads and of the rows that predict the answer',
+        rows: read.rows,
+        frames: floats(read.frames),
+        layers: read.layers.map(({ layer, gate, change, frames }) => ({ layer, gate, change, frames: floats(frames) })),
       },
     }),
     answerMasses: { unit: 'share of attention', axes: ['decoder layer', 'group'], groups: massGroups, values: masses },

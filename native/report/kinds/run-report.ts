@@ -8,6 +8,7 @@ import { drawPictures, maximumOf, type ReportPictures } from '../report-pictures
 import { readContent, type AnswerAttention, type RunContent } from '../run-content.ts';
 import { cautions, runFacts, summaryLine } from '../run-facts.ts';
 import { fetchedSection } from './fetched-section.ts';
+import { readingSection } from './reading-section.ts';
 import { massesCsv, runNumbers, tokensCsv } from './run-numbers.ts';
 
 export const runReport: ReportKind = {
@@ -21,8 +22,12 @@ export const runReport: ReportKind = {
     const { name, bytes } = source!;
     const photographs = options.pictures === 'none' ? undefined : options.pictures;
     const pictures = photographs && (await drawPictures(content, photographs));
-    const { display, fetched } = content;
-    const further = fetched && (await fetchedSection(fetched, { display, image: metadata.image }, photographs));
+    const { display, fetched, read } = content;
+    const shown = { display, image: metadata.image };
+    const further = [
+      ...(fetched ? [await fetchedSection(fetched, shown, photographs)] : []),
+      ...(read ? [await readingSection(read, shown, photographs)] : []),
+    ];
     return {
       title: ['Where ', quoted(metadata.model.name), ' looked in ', quoted(metadata.image.name)],
       about: summaryLine(metadata),
@@ -31,7 +36,7 @@ export const runReport: ReportKind = {
         { label: 'Answer', words: metadata.answer === '' ? '(nothing)' : quoted(metadata.answer), strong: true },
       ],
       cautions: cautions(metadata),
-      sections: [...sections(content, pictures), ...(further ? [further] : [])],
+      sections: [...sections(content, pictures), ...further],
       facts: [{ facts: runFacts(metadata, name) }],
       source: name,
       traces: [{ name, trace, bytes }],
