@@ -51,7 +51,11 @@ function cautions({ status, model, engine, problems }: EvaluationMetadata): stri
       ? ['The bundled model knows rendered scenes only: these figures say little about other models.']
       : []),
     ...(problems.length > 0
-      ? [`${count(problems.length)} lines or questions could not be asked; the end lists them.`]
+      ? [
+          problems.length === 1
+            ? 'One line or question could not be asked; the end says why.'
+            : `${count(problems.length)} lines or questions could not be asked; the end lists them.`,
+        ]
       : []),
   ];
 }
