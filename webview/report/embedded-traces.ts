@@ -24,6 +24,8 @@ export class EmbeddedTraces {
   /** @throws TraceError, TypeError for a page that is damaged */
   async open(index: number, host: Host): Promise<AnyPanel> {
     const trace = this.traces[index]!;
+    const known = this.runs.get(trace);
+    if (known) return Panel.open(await known, host, false);
     const file = await embeddedFile(trace, textOf);
     switch (await readTraceKind(file)) {
       case 'evaluation':
