@@ -22,6 +22,8 @@ export function detailTitle({
 
 /** Why a run has nothing to show of high-resolution tokens; undefined where it has. */
 export function detailMissing(run: RunMetadata): string | undefined {
+  if (run.crossAttention)
+    return 'This run selected no high-resolution tokens: text read all of its long input through cross-attention.';
   if (!run.highResolution)
     return 'This run read the image in low resolution only. A method that fetches high-resolution tokens fills this view.';
   return stepCount(run) > 0 ? undefined : 'This run was cancelled before its first selection.';
