@@ -232,10 +232,7 @@ export class SwimLanes {
     const folded = this.lanes.length < this.run.ranks ? `, ranks ${this.lanes.join(', ')} of ${this.run.ranks}` : '';
     const done =
       status.state === 'complete'
-        ? part(
-            'strong',
-            `done, ${seconds(this.run.times.total)} measured${links.simulated ? ' on simulated links' : ''}`,
-          )
+        ? part('strong', `done, ${seconds(this.run.times.total)}${links.simulated ? ', simulated links' : ' measured'}`)
         : part('torn-text', `broke off after ${time(this.run.end)}: ${status.cause.message}`);
     const expected = predicted ? ` · predicted ${seconds(predicted.total)} (dashed)` : '';
     return svgElement('text', { x: gutter, y: 12 }, done, part('dim', `${expected}${folded}`));
