@@ -49,7 +49,6 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const runs = new RunFolder(context, log);
   const runIndex = new LazyRunIndex(() => runPlaces(runs, context), log);
-  const measured = vscode.Uri.joinPath(extensionUri, 'media', 'traffic');
   const runningRanks = new RunningRanks();
   const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
   const imageOfTrace = (trace?: vscode.Uri): ReturnType<TraceEditors['imageOf']> => editors.imageOf(trace);
@@ -105,7 +104,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.askAgain', trace => analysis.askAgain(trace)),
     vscode.commands.registerCommand('fovea.openTrace', async (named: unknown) => {
       const { pickTrace } = await import('./editor/pick-trace.ts');
-      const trace = named instanceof vscode.Uri ? named : await pickTrace(runs.location(), measured);
+      const trace = named instanceof vscode.Uri ? named : await pickTrace(runs.location());
       if (trace) await openTrace(trace);
     }),
     vscode.commands.registerCommand('fovea.exportReport', async (named: unknown) => {

@@ -11,12 +11,9 @@ interface TraceItem extends vscode.QuickPickItem {
   readonly trace?: vscode.Uri;
 }
 
-/**
- * Lets the user choose among the newest runs, the traces in the workspace, those that came with the extension, and any file.
- * @param bundled folder of the latter
- */
-export async function pickTrace(runsFolder: vscode.Uri, bundled?: vscode.Uri): Promise<vscode.Uri | undefined> {
-  const chosen = await vscode.window.showQuickPick(traceItems(runsFolder, bundled), {
+/** Lets the user choose among the newest runs, the traces in the workspace, and any file. */
+export async function pickTrace(runsFolder: vscode.Uri): Promise<vscode.Uri | undefined> {
+  const chosen = await vscode.window.showQuickPick(traceItems(runsFolder), {
     title: vscode.l10n.t('Open Trace'),
     placeHolder: vscode.l10n.t('Choose a run'),
     matchOnDescription: true,
@@ -31,7 +28,7 @@ export async function pickTrace(runsFolder: vscode.Uri, bundled?: vscode.Uri): P
   return picked?.[0];
 }
 
-async function traceItems(runsFolder: vscode.Uri, bundled: vscode.Uri | undefined): Promise<TraceItem[]> {
+async function traceItems(runsFolder: vscode.Uri): Promise<TraceItem[]> {
   const found = await Promise.all([
     tracesIn(runsFolder),
     vscode.workspace.findFiles(`**/*${traceExtension}`, '**/node_modules/**', mostTraces),
@@ -39,13 +36,8 @@ async function traceItems(runsFolder: vscode.Uri, bundled: vscode.Uri | undefine
   const unique = new Map(found.flat().map(uri => [uri.toString(), uri]));
   const dated = await Promise.all([...unique.values()].map(async uri => ({ uri, modified: await modified(uri) })));
   const newest = dated.sort((a, b) => b.modified - a.modified).slice(0, mostTraces);
-  const measured = (bundled ? await tracesIn(bundled) : []).filter(uri => !unique.has(uri.toString()));
   return [
     ...(await Promise.all(newest.map(async ({ uri, modified }) => describe(uri, modified)))),
-    ...(measured.length > 0
-      ? [{ label: vscode.l10n.t('measured on a GPU'), kind: vscode.QuickPickItemKind.Separator }]
-      : []),
-    ...(await Promise.all(measured.map(async uri => ({ ...(await describe(uri, 0)), description: '' })))),
     { label: '', kind: vscode.QuickPickItemKind.Separator },
     { label: vscode.l10n.t('$(folder-opened) Browse…'), alwaysShow: true },
   ];

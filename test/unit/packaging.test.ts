@@ -36,7 +36,6 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     'media/own-methods',
     'media/questions',
     'media/samples',
-    'media/traffic',
     'native',
     'node_modules/@img',
     'node_modules/detect-libc',
