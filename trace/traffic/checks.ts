@@ -167,7 +167,7 @@ function checkAgreement(
     tolerance,
   );
   if (cosine < leastCosine) problems.push(`The results point elsewhere: cosine ${cosine.toFixed(6)}.`);
-  const fine = `Like one device: at most ${maxAbs.toExponential(1)} apart, relative ${relL2.toExponential(1)} (allowed ${tolerance}).`;
+  const fine = `Like one device: at most ${maxAbs.toExponential(1)} apart, relative ${relL2.toExponential(1)} (allowed ${Number(tolerance.toPrecision(2))}).`;
   return verdict('agreement', problems, fine);
 }
 
@@ -184,7 +184,7 @@ function disagreements(events: readonly AgreementEvent[], tolerance: number): st
     const what = `${kind} of block ${owner} on rank ${rank}${round < 0 ? '' : ` after round ${round}`}`;
     if (notFinite > 0) return [`${what} has ${notFinite} values that are no numbers.`];
     if (maskedNonZero > 0) return [`${what} has ${maskedNonZero} values in rows that see no key.`];
-    if (!(relL2 <= tolerance)) return [`${what} misses by ${relL2.toExponential(1)}, allowed ${tolerance}.`];
+    if (!(relL2 <= tolerance)) return [`${what} misses by ${relL2.toExponential(1)}, allowed ${Number(tolerance.toPrecision(2))}.`];
     return [];
   });
 }
