@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before } from 'node:test';
+import { after, before, test as plainTest } from 'node:test';
 import sharp from 'sharp';
 import { openTrafficFile } from '../../trace/file.ts';
 import type { ChromeTrace } from '../../trace/traffic/perfetto.ts';
+import { findPython } from '../torch/python.mjs';
 import { projectFolder } from './rig/editor.ts';
-import { Fixture, testsOf } from './rig/fixture.ts';
+import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { idle } from './rig/fovea.ts';
 
 let fixture: Fixture;
@@ -132,3 +133,47 @@ test('the trace stands in the Runs view with its ranks and size; Delete closes i
   await row.click();
   await workbench.webview('[data-testid=byte-matrix]');
 });
+
+const testWithTorch: typeof test =
+  findPython() === undefined
+    ? name => {
+        void plainTest.skip(`${name} (no Python here has PyTorch)`);
+      }
+    : test;
+
+testWithTorch(
+  'ranks under torchrun: a Python with PyTorch is chosen, its ranks run beside ring attention, and the trace opens',
+  async () => {
+    const { workbench } = fixture;
+    const { page } = workbench;
+    const before = fixture.runFiles();
+    const step = (title: string): Promise<void> =>
+      page.locator('.quick-input-title', { hasText: `on GPUs: ${title}` }).waitFor({ timeout: 60_000 });
+    await workbench.command('Fovea: Run LV-XAttn on GPUs…');
+    await step('Python');
+    await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: 'PyTorch' }).first().click();
+    await step('Ranks');
+    await workbench.answerQuickInput('2');
+    await step('Sizes');
+    await workbench.pick('64 queries × 4096 keys');
+    await step('Pass');
+    await workbench.pick('Forward and backward');
+    await step('Where');
+    await workbench.pick('Run Here');
+    const made = (): string | undefined => fixture.runFiles().find(name => !before.includes(name));
+    await eventually(() => made() !== undefined, 'the trace of the ranks', 120_000);
+    const reader = await openTrafficFile(path.join(fixture.editor.workspace, 'runs', made()!));
+    const { runs, status } = reader.metadata;
+    await reader.close();
+    assert.equal(status.state, 'complete');
+    assert.deepEqual(
+      runs.flatMap(({ checks }) => checks.filter(({ passed }) => !passed)),
+      [],
+    );
+    assert.equal(runs[0]!.backend.name, 'torch-gloo');
+    await workbench.tab(made()!).waitFor();
+    const frame = await workbench.webview('[data-testid=pass-backward]');
+    await frame.getByTestId('checks').getByText('LV-XAttn, backward').waitFor();
+    await workbench.screenshot('traffic-ranks');
+  },
+);

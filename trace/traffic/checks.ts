@@ -184,7 +184,8 @@ function disagreements(events: readonly AgreementEvent[], tolerance: number): st
     const what = `${kind} of block ${owner} on rank ${rank}${round < 0 ? '' : ` after round ${round}`}`;
     if (notFinite > 0) return [`${what} has ${notFinite} values that are no numbers.`];
     if (maskedNonZero > 0) return [`${what} has ${maskedNonZero} values in rows that see no key.`];
-    if (!(relL2 <= tolerance)) return [`${what} misses by ${relL2.toExponential(1)}, allowed ${Number(tolerance.toPrecision(2))}.`];
+    if (!(relL2 <= tolerance))
+      return [`${what} misses by ${relL2.toExponential(1)}, allowed ${Number(tolerance.toPrecision(2))}.`];
     return [];
   });
 }
