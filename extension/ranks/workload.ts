@@ -51,7 +51,7 @@ export function makeJob(sizes: WorkloadSizes, ranks: number, passes: readonly Pa
   const workload: TrafficWorkload = {
     name,
     source: 'sizes',
-    description: 'seeded normal noise',
+    description: 'Seeded normal noise',
     shape,
     sharding,
     element,

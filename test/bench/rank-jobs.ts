@@ -34,7 +34,7 @@ function presetJob(name: string, row: number, ranks: number, element: ElementTyp
     workload: {
       name: `${title}, ${size.label}, ${ranks} of 16 ranks${scale === 1 ? '' : `, tokens divided by ${scale}`}`,
       source: 'preset' as const,
-      description: 'seeded normal noise',
+      description: 'Seeded normal noise',
       shape,
       sharding,
       element,
@@ -76,7 +76,7 @@ function smokeJob(kind: 'plain' | 'masked' | 'large', ranks: number): RanksJob {
     workload: {
       name: `smoke test, ${kind}`,
       source: 'sizes',
-      description: 'seeded normal noise',
+      description: 'Seeded normal noise',
       shape,
       sharding,
       element,

@@ -26,6 +26,7 @@ export function trafficFacts(
       ` ${value}`,
     );
   const hosts = first ? `, ${first.backend.hosts} ${first.backend.hosts === 1 ? 'host' : 'hosts'}` : '';
+  const sizes = `${count(rowTotal(keyRows))} keys × ${count(rowTotal(queryRows))} queries`;
   const command = (name: string, text: string, what: 'exportPerfetto' | 'runTraffic'): HTMLElement =>
     linkButton(name, text, () => {
       host.post({ type: 'command', command: what });
@@ -36,7 +37,7 @@ export function trafficFacts(
     element(
       'div',
       { class: 'facts' },
-      fact('workload', `${workload.name}: ${count(rowTotal(keyRows))} keys × ${count(rowTotal(queryRows))} queries`),
+      fact('workload', workload.source === 'sizes' ? sizes : `${workload.name}: ${sizes}`),
       fact(
         'heads',
         `${queryHeads}${keyValueHeads === queryHeads ? '' : ` over ${keyValueHeads} of keys and values`}, size ${headSize}, ${workload.element}`,

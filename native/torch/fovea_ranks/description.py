@@ -61,7 +61,7 @@ def describe(setting: Setting, outcomes: List[Outcome], failure: Optional[RunErr
     # The workload of a job file says what its values are in the model; here they are noise of the same sizes.
     workload = {
         **setting.job.workload,
-        "description": "seeded normal noise of the workload's sizes",
+        "description": "Seeded normal noise of the workload's sizes",
         "seed": setting.seed,
     }
     return {
