@@ -9,14 +9,14 @@ import { smallRun, smallTensors } from '../fixtures/small-run.ts';
 import { eventually, Fixture, testsOf } from './rig/fixture.ts';
 import { Panel } from './rig/fovea.ts';
 
-const question = 'Describe this picture.';
+const question = 'Describe the image.';
 const view = '.part.sidebar';
 
 let fixture: Fixture;
 const test = testsOf(() => fixture);
 
 before(async () => {
-  fixture = await Fixture.start({ samples: ['scene-01.png'] });
+  fixture = await Fixture.start({ samples: ['scene-02.png'] });
 });
 after(async () => {
   await fixture[Symbol.asyncDispose]();
@@ -72,12 +72,12 @@ test('"Analyze a Sample" asks nothing and ends in a panel and a run in the view,
   const { workbench } = fixture;
   await workbench.page.locator('.welcome-view-content').getByRole('button', { name: 'Analyze a Sample' }).click();
   const panel = await Panel.visible(workbench);
-  assert.match(await panel.answer(), /moose/);
+  assert.match(await panel.answer(), /penguin/);
   await runRow().waitFor();
   await counts(rows(), 2);
   const labels = await rows().evaluateAll(nodes => nodes.map(node => node.getAttribute('aria-label') ?? ''));
-  assert.match(labels[0] ?? '', /^Image scene-04\.png, 1 run, [\d.]+ MB/);
-  assert.match(labels[1] ?? '', /^Run: Describe this picture\. Answer: .*moose.* MB/);
+  assert.match(labels[0] ?? '', /^Image scene-01\.png, 1 run, [\d.]+ MB/);
+  assert.match(labels[1] ?? '', /^Run: Describe the image\. Answer: .*penguin.* MB/);
   await workbench.page
     .locator(`${view} .composite.title`)
     .filter({ hasText: /Fovea: Runs · [\d.]+ MB/i })
@@ -114,7 +114,7 @@ test('hovering a run shows thumbnail, model, timings, size and path', async () =
   const hover = workbench.page.locator('.workbench-hover').filter({ hasText: 'Size on disk' });
   await hover.waitFor();
   const text = await hover.innerText();
-  for (const part of [question, 'scene-04.png, 1008 × 1008', 'fovea-tiny', 'all visual tokens', 'prefill', '.fovea']) {
+  for (const part of [question, 'scene-01.png, 1008 × 1008', 'fovea-tiny', 'all visual tokens', 'prefill', '.fovea']) {
     assert.ok(text.includes(part), `${part} is not in:\n${text}`);
   }
   const side = await hover.locator('img').evaluate(async node => {
@@ -135,7 +135,7 @@ test('a run opens from the view', async () => {
   const { workbench } = fixture;
   await closeTabs();
   await runRow().click();
-  assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
+  assert.match(await (await Panel.visible(workbench)).answer(), /penguin/);
 });
 
 test('a run of the command line in fovea-runs appears by itself, under the same image', async () => {
@@ -162,38 +162,38 @@ test('Rename refuses a bad name and one that is taken, renames the file, and the
   await said.filter({ hasText: 'exists already' }).waitFor();
   await box.press('Enter');
   assert.ok(await workbench.quickInput().isVisible(), 'a refused name was accepted');
-  await box.fill('moose in a kitchen');
+  await box.fill('bombs in a kitchen');
   await box.press('Enter');
-  await eventually(() => fixture.runFiles().includes('moose in a kitchen.fovea'), 'the renamed file');
-  assert.deepEqual(fixture.runFiles(), ['moose in a kitchen.fovea', 'taken.fovea']);
+  await eventually(() => fixture.runFiles().includes('bombs in a kitchen.fovea'), 'the renamed file');
+  assert.deepEqual(fixture.runFiles(), ['bombs in a kitchen.fovea', 'taken.fovea']);
   fs.rmSync(path.join(runs, 'taken.fovea'));
-  await workbench.tab('moose in a kitchen.fovea').waitFor();
+  await workbench.tab('bombs in a kitchen.fovea').waitFor();
   await counts(workbench.page.locator('.tabs-container .tab'), 1);
-  assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
+  assert.match(await (await Panel.visible(workbench)).answer(), /penguin/);
   await runRow().waitFor();
 });
 
 test('Delete takes the run away and closes its editor; Undo brings both back', async () => {
   const { workbench } = fixture;
-  const before = fs.readFileSync(path.join(fixture.editor.workspace, 'runs/moose in a kitchen.fovea'));
+  const before = fs.readFileSync(path.join(fixture.editor.workspace, 'runs/bombs in a kitchen.fovea'));
   await contextMenu(runRow(), 'Delete');
-  const message = workbench.notification(/moose in a kitchen\.fovea/);
+  const message = workbench.notification(/bombs in a kitchen\.fovea/);
   await message.waitFor();
   assert.deepEqual(fixture.runFiles(), []);
   await workbench.page.locator('.welcome-view-content').filter({ hasText: 'vision-language model' }).waitFor();
   await counts(workbench.page.locator('.tabs-container .tab'), 0);
   await message.getByRole('button', { name: 'Undo' }).click();
   await runRow().waitFor();
-  assert.deepEqual(fixture.runFiles(), ['moose in a kitchen.fovea']);
-  assert.ok(before.equals(fs.readFileSync(path.join(fixture.editor.workspace, 'runs/moose in a kitchen.fovea'))));
-  assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
+  assert.deepEqual(fixture.runFiles(), ['bombs in a kitchen.fovea']);
+  assert.ok(before.equals(fs.readFileSync(path.join(fixture.editor.workspace, 'runs/bombs in a kitchen.fovea'))));
+  assert.match(await (await Panel.visible(workbench)).answer(), /penguin/);
   await eventually(() => fs.readdirSync(storage('trash')).length === 0, 'the trash to be empty');
 });
 
 test('several runs are deleted at once by the keyboard and come back together', async () => {
   const { workbench } = fixture;
   const runs = path.join(fixture.editor.workspace, 'runs');
-  fs.copyFileSync(path.join(runs, 'moose in a kitchen.fovea'), path.join(runs, 'second.fovea'));
+  fs.copyFileSync(path.join(runs, 'bombs in a kitchen.fovea'), path.join(runs, 'second.fovea'));
   await rows().filter({ hasText: '2 runs' }).waitFor();
   await closeTabs();
   await rows().nth(1).click();
@@ -240,7 +240,7 @@ test('an untrusted workspace lists and opens runs, and offers no analysis', asyn
   const { workbench } = fixture;
   await workbench.command('View: Show Fovea');
   await runRow().click();
-  assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
+  assert.match(await (await Panel.visible(workbench)).answer(), /penguin/);
   const actions = await workbench.page
     .locator(`${view} .composite.title .action-label`)
     .evaluateAll(nodes => nodes.map(node => node.getAttribute('aria-label') ?? ''));

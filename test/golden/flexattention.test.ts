@@ -1,6 +1,5 @@
-/** FlexAttention of the bundled weights on the six golden scenes, from the PNG to the trace (README.md). */
+/** FlexAttention of the bundled weights on the golden scenes, from the PNG to the trace (README.md). */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,10 +12,8 @@ import type { MethodRequest } from '../../native/rpc.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import { selectedTokens } from '../../trace/high-resolution.ts';
 import { largestDifference, readGolden } from './golden-file.ts';
+import { stills as scenes } from './golden-scenes.ts';
 
-const { scenes } = JSON.parse(readFileSync(new URL('golden.json', import.meta.url), 'utf8')) as {
-  scenes: { file: string; question: string; flex_generated: string }[];
-};
 const tolerance = 2e-3;
 /** Where two cells are nearly equal, the 58th may differ (README.md). */
 const leastEqualCells = 57;
@@ -56,9 +53,9 @@ async function analyze(
   return { analysis, logits };
 }
 
-for (const { file, question, flex_generated: answer } of scenes) {
+for (const { file, stem, question, flex_generated: answer } of scenes) {
   test(`${file}: logits, answer and selected cells are those of the training code`, async t => {
-    const golden = readGolden(new URL(file.replace('.png', '.safetensors'), import.meta.url));
+    const golden = readGolden(new URL(`${stem}.safetensors`, import.meta.url));
     const { analysis, logits } = await analyze(file, question, { name: 'flexattention' });
     const { metadata, tracePath } = analysis;
     const difference = largestDifference(logits[0]!, golden('flex_logits_last').data);

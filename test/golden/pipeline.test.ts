@@ -1,6 +1,5 @@
-/** The six golden scenes from the PNG to the trace, with the project's own decoding, resizing, prompt and engine. */
+/** Six golden scenes from the PNG to the trace, with the project's own decoding, resizing, prompt and engine. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,10 +12,8 @@ import { bundledModelFolder } from '../../native/models.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
 import { largestDifference, readGolden } from './golden-file.ts';
+import { withAttention } from './golden-scenes.ts';
 
-const { scenes } = JSON.parse(readFileSync(new URL('golden.json', import.meta.url), 'utf8')) as {
-  scenes: { file: string; question: string; generated: string }[];
-};
 const tolerance = 2e-3;
 
 let folder = '';
@@ -81,9 +78,9 @@ async function clsHeadMean({ metadata }: Analysis, trace: TraceReader): Promise<
   return mean;
 }
 
-for (const { file, question, generated } of scenes) {
+for (const { file, stem, question, generated } of withAttention) {
   test(`${file}: the answer, the logits and the recorded attention are those of transformers`, async t => {
-    const golden = readGolden(new URL(file.replace('.png', '.safetensors'), import.meta.url));
+    const golden = readGolden(new URL(`${stem}.safetensors`, import.meta.url));
     let promptLogits = new Float32Array();
     const analysis = await analyze(file, question, (logits, step) => {
       if (step === 0) promptLogits = Float32Array.from(logits);

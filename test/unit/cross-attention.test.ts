@@ -10,7 +10,6 @@ import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
 import { crossAttentionFiles } from '../../native/checkpoint/cross-attention-weights.ts';
 import { checkTrace } from '../../native/cli/trace-check.ts';
 import { readFloats } from '../../native/cli/trace-values.ts';
-import { FoveaError } from '../../native/errors.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import { reproduce } from '../../native/report/reproduce.ts';
 import { analyzeLine } from '../../native/report/reproduction.ts';
@@ -321,12 +320,10 @@ test('every missing key, unknown value and wrong shape is told by name', async t
   assert.match(String(await runDamaged(renamed.path)), /lack the tensor "language_model.layers.1.cross_attn.gate"/);
 });
 
-test('the model that comes with Fovea runs LLaVA-XAttn where it has the weights, and says so where not', async () => {
-  const result = await analyze({ modelFolder: bundledModelFolder(), maxNewTokens: 1 }, { traced: false }).then(
-    ({ metadata }) => metadata.crossAttention?.input,
-    (error: unknown) => (error instanceof FoveaError ? error.code : String(error)),
-  );
-  assert.ok(result === 'high-resolution' || result === 'architecture-unsupported', String(result));
+test('the model that comes with Fovea has weights for LLaVA-XAttn', async () => {
+  const { metadata } = await analyze({ modelFolder: bundledModelFolder(), maxNewTokens: 1 }, { traced: false });
+  assert.equal(metadata.crossAttention?.input, 'high-resolution');
+  assert.deepEqual(metadata.crossAttention.layers, [2, 5, 8, 11]);
 });
 
 test('a description that contradicts itself is not opened', async () => {

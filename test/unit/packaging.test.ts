@@ -88,7 +88,7 @@ test('it holds no sources, maps, tests, training scripts or weights that nothing
 });
 
 test('it holds the weights that read high-resolution tokens, with their description', () => {
-  for (const name of ['flexattn.json', 'flexattn.safetensors']) {
+  for (const name of ['flexattn.json', 'flexattn.safetensors', 'xattn.json', 'xattn.safetensors']) {
     assert.ok(files.includes(`media/models/fovea-tiny/${name}`), name);
   }
 });

@@ -168,12 +168,12 @@ test('a thumbnail becomes a file only with a real digest and the bytes of a pict
 test('every sample has a describing question and a picture; each time another is taken until all were', () => {
   const folder = path.join(root, 'media/samples');
   const samples = describingSamples(readFileSync(path.join(folder, 'questions.json'), 'utf8'));
-  assert.equal(samples.length, 12);
+  assert.equal(samples.length, 15);
   for (const { file } of samples) assert.ok(existsSync(path.join(folder, file)), file);
-  assert.deepEqual(samples[0], { file: 'scene-04.png', question: 'Describe this picture.' });
-  assert.equal(nextSample(samples, new Set())?.file, 'scene-04.png');
-  assert.equal(nextSample(samples, new Set(['scene-04.png', 'scene-01.png']))?.file, 'scene-02.png');
-  assert.equal(nextSample(samples, new Set(samples.map(({ file }) => file)))?.file, 'scene-04.png');
+  assert.deepEqual(samples[0], { file: 'scene-01.png', question: 'Describe the image.' });
+  assert.equal(nextSample(samples, new Set())?.file, 'scene-01.png');
+  assert.equal(nextSample(samples, new Set(['scene-01.png', 'scene-02.png']))?.file, 'scene-07.png');
+  assert.equal(nextSample(samples, new Set(samples.map(({ file }) => file)))?.file, 'scene-01.png');
   assert.equal(nextSample([], new Set()), undefined);
 });
 
