@@ -15,7 +15,7 @@ Usage
   fovea inspect TRACE [--json]             say what a trace contains, and check its numbers
   fovea report TRACE … [options]           make a document of a run, or of several compared, that opens anywhere
   fovea eval QUESTIONS.jsonl [options]     compare methods and budgets over a question set
-  fovea reproduce RUN [options]            run a trace or report again and say whether it comes out the same
+  fovea reproduce REPORT [options]         run a trace or report again and say whether it comes out the same
   fovea methods                            list the token methods and their parameters
   fovea plan --shape MODEL --method NAME   say what a method would cost on a model that is not here
   fovea traffic [options]                  run cross-attention on several ranks and record what they send each other
@@ -138,21 +138,27 @@ ${exitCodeText}
 `;
 
 export const reproduceHelp = `Usage
-  fovea reproduce RUN [options]
+  fovea reproduce REPORT [options]
 
-Runs a run again from its own description and says whether the tokens agree exactly, and how far the log-probabilities
-are apart (they disagree above 0.01). RUN is a trace (*.fovea) or a report of it (html or json). Nothing is written. Image and model must be the
-same: their digests are compared before anything is run.
+Runs again what a trace (*.fovea) or a report of it (html or json) holds, from its own description. Nothing is written.
+
+A run: says whether the tokens agree exactly, and how far the log-probabilities are apart (they disagree above 0.01).
+Image and model must be the same: their digests are compared before anything is run.
+
+A comparison: every run in it, one after the other. What cannot be run, because its image or model changed or is gone,
+is told by the run's name, and the others go on.
 
   --image, -i FILE   where the image is now. Default: where it was
   --model, -m DIR    where the model is now. Default: where it was
   --vision-tower DIR see: fovea analyze --help
-  --run N            which run of a report of several, counted from 1
+  --run N            only one run of a comparison, counted from 1
   --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
-                     largestAlternativeDifference, before, now, changes; or error {code, message, hint}
+                     largestAlternativeDifference, before, now, changes; or error {code, message, hint}.
+                     Of a comparison: agree, runs [{name, agrees, and these}]
   --help, -h         this text
 
-The exit code is 0 when tokens and numbers agree and 1 when they do not.
+The exit code is 0 when everything agrees and 1 when anything does not; of a comparison in which nothing disagrees, that
+of the first run that could not be run.
 
 ${exitCodeText}
 `;

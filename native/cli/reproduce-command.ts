@@ -1,15 +1,17 @@
-/** `fovea reproduce`: whether a run comes out the same again. */
+/** `fovea reproduce`: whether what a trace or report holds comes out the same again. */
 import { parseArgs } from 'node:util';
 import { FoveaError } from '../errors.ts';
-import { reproduce, type Reproduction } from '../report/reproduce.ts';
-import { readSavedRun } from '../report/saved-run.ts';
+import { agrees, reproduce, type ReproduceOptions, type Reproduction } from '../report/reproduce.ts';
+import { reproduceRuns, type RunVerdict } from '../report/reproduce-runs.ts';
+import { readSavedReport, type SavedRun } from '../report/saved-report.ts';
 import type { CommandContext } from './command.ts';
-import { exitCodes } from './exit-codes.ts';
+import { describeFailure, exitCodes } from './exit-codes.ts';
 import { reproduceHelp } from './help.ts';
 import { ProgressLine } from './progress-line.ts';
+import { reproductionText, verdictJson, verdictsText, verdictText } from './reproduction-text.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
 
-/** @returns exit code, 1 where tokens or numbers disagree; @throws FoveaError, TraceError */
+/** @returns exit code, 1 where anything disagrees; @throws FoveaError, TraceError */
 export async function reproduceCommand(words: readonly string[], context: CommandContext): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...words],
@@ -29,63 +31,82 @@ export async function reproduceCommand(words: readonly string[], context: Comman
   }
   const [path, more] = positionals;
   if (path === undefined) throw new FoveaError('usage', 'No run is named.', 'For example: fovea reproduce run.fovea');
-  if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one run.');
-  const which = values.run === undefined ? undefined : Number(values.run);
-  if (which !== undefined && !(Number.isSafeInteger(which) && which > 0))
-    throw new FoveaError('usage', `--run ${printable(values.run!)} is no number.`, 'The first run is 1.');
-  const metadata = await readSavedRun(path, which);
-  const line = new ProgressLine(context.stderr, new TextStyle(colourDepth(context.stderr, context.environment) > 1));
+  if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one trace or report.');
+  const which = values.run === undefined ? undefined : wholeNumber('--run', values.run);
+  const { runs } = await readSavedReport(path);
+  const options = {
+    imagePath: values.image,
+    modelFolder: values.model,
+    visionTower: values['vision-tower'],
+    signal: context.signal,
+  };
+  const chosen = which === undefined ? runs : [chosenRun(runs, which, path)];
+  const [only, ...others] = chosen;
+  return only && others.length === 0
+    ? one(only, options, values.json ?? false, context)
+    : several(chosen, options, values.json ?? false, context);
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new FoveaError('usage', `${option} ${printable(text)} is no number.`, 'The first is 1.');
+}
+
+function chosenRun(runs: readonly SavedRun[], which: number, path: string): SavedRun {
+  const run = runs[which - 1];
+  if (run) return run;
+  throw new FoveaError('usage', `${path} has no run ${which}.`, `It holds ${runs.length}.`);
+}
+
+type Options = Omit<ReproduceOptions, 'progress'>;
+
+async function one({ metadata }: SavedRun, options: Options, json: boolean, context: CommandContext): Promise<number> {
+  const line = progressLine(context);
   let result: Reproduction;
   try {
-    result = await reproduce(metadata, {
-      imagePath: values.image,
-      modelFolder: values.model,
-      visionTower: values['vision-tower'],
-      signal: context.signal,
-      progress: progress => {
-        line.show(progress);
-      },
-    });
+    result = await reproduce(metadata, { ...options, progress: line.show.bind(line) });
   } finally {
     line.clear();
   }
-  context.stdout.write(values.json ? `${JSON.stringify(result)}\n` : inWords(result));
-  return result.tokensAgree && result.numbersAgree && result.reductionAgrees !== false
-    ? exitCodes.ok
-    : exitCodes.unexpected;
+  context.stdout.write(json ? `${JSON.stringify(result)}\n` : reproductionText(result));
+  return agrees(result) ? exitCodes.ok : exitCodes.unexpected;
 }
 
-function inWords(result: Reproduction): string {
-  const { tokensAgree, firstDifference, compared, before, now, changes } = result;
-  const tokens = `${compared} generated ${compared === 1 ? 'token' : 'tokens'}`;
-  const verdict = tokensAgree
-    ? [`Tokens agree exactly: ${tokens}.`, `Answer   ${printable(now)}`]
-    : [
-        firstDifference === undefined
-          ? 'Tokens disagree: the prompt is another one.'
-          : `Tokens disagree from generated token ${firstDifference + 1} on; ${compared} before it agree.`,
-        `Before   ${printable(before)}`,
-        `Now      ${printable(now)}`,
-      ];
-  const differences =
-    compared === 0
-      ? []
-      : [
-          `Largest difference of log-probabilities: ${difference(result.largestLogprobDifference)} of the tokens, ` +
-            `${difference(result.largestAlternativeDifference)} of the alternatives.`,
-          ...(result.numbersAgree
-            ? []
-            : ['Numbers disagree: that is more than other arithmetic explains. Are the weights the same?']),
-        ];
-  const reduction =
-    result.reductionAgrees === undefined
-      ? []
-      : result.reductionAgrees
-        ? ['Visual tokens of every layer and stage agree in number.']
-        : [
-            `Visual tokens disagree in decoder layers ${(result.layersThatDiffer ?? []).join(', ') || 'none, but in a stage'}.`,
-          ];
-  return `${[...verdict, ...differences, ...reduction, ...changes.map(change => `Changed  ${printable(change)}`)].join('\n')}\n`;
+/** What was compared is printed at once, so that Ctrl-C loses nothing of it. */
+async function several(
+  runs: readonly SavedRun[],
+  options: Options,
+  json: boolean,
+  context: CommandContext,
+): Promise<number> {
+  const { stdout } = context;
+  const line = progressLine(context);
+  const verdicts: RunVerdict[] = [];
+  try {
+    for await (const verdict of reproduceRuns(runs, { ...options, progress: line.show.bind(line) })) {
+      verdicts.push(verdict);
+      line.clear();
+      if (!json) stdout.write(`${verdictText(verdict)}\n`);
+    }
+  } finally {
+    line.clear();
+  }
+  const code = exitCodeOf(verdicts);
+  stdout.write(
+    json
+      ? `${JSON.stringify({ agree: code === exitCodes.ok, runs: verdicts.map(verdictJson) })}\n`
+      : verdictsText(verdicts),
+  );
+  return code;
 }
 
-const difference = (value: number): string => (value === 0 ? '0 (bit for bit)' : value.toExponential(1));
+/** 1 where a run disagrees; else why the first that could not be run could not. */
+export function exitCodeOf(verdicts: readonly RunVerdict[]): number {
+  if (verdicts.some(verdict => 'reproduction' in verdict && !agrees(verdict.reproduction))) return exitCodes.unexpected;
+  const failed = verdicts.find(verdict => 'failure' in verdict);
+  return failed ? describeFailure(failed.failure).exitCode : exitCodes.ok;
+}
+
+const progressLine = ({ stderr, environment }: CommandContext): ProgressLine =>
+  new ProgressLine(stderr, new TextStyle(colourDepth(stderr, environment) > 1));

@@ -51,6 +51,10 @@ export interface Reproduction extends Comparison, ReductionComparison {
   readonly changes: readonly string[];
 }
 
+/** Tokens, numbers and, where a method ran, the number of visual tokens. */
+export const agrees = ({ tokensAgree, numbersAgree, reductionAgrees }: Reproduction): boolean =>
+  tokensAgree && numbersAgree && reductionAgrees !== false;
+
 /** In natural logarithms: float32 on another processor differs by 1e-4 or so, other weights by much more. */
 const explained = 0.01;
 

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { parseReportOptions } from '../../native/cli/report-options.ts';
 import { FoveaError } from '../../native/errors.ts';
-import { readSavedRun } from '../../native/report/saved-run.ts';
+import { readSavedReport } from '../../native/report/saved-report.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { openTraceFile, writeTraceFile } from '../../trace/file.ts';
 import type { LayerAccount, Stage } from '../../trace/fates.ts';
@@ -194,14 +194,19 @@ test('Markdown has the chart as a drawing of its own beside it', async () => {
   assert.equal((drawing.match(/<rect/g) ?? []).length, 2 + 2 * 2);
 });
 
-test('a run of a comparison is named by its number when it is to be reproduced', async () => {
+test('a saved comparison holds its runs in order, by the names that it shows, in HTML as in JSON', async () => {
   await report([first, second], 'html', 'saved');
   await report([first, second], 'json', 'saved');
   for (const file of ['saved.html', 'saved.json']) {
-    await assert.rejects(readSavedRun(join(folder, file)), /holds 2 runs/);
-    await assert.rejects(readSavedRun(join(folder, file), 3), /has no run 3/);
-    assert.equal((await readSavedRun(join(folder, file), 1)).id, plain.id);
-    assert.equal((await readSavedRun(join(folder, file), 2)).id, reduced.id);
+    const { runs } = await readSavedReport(join(folder, file));
+    assert.deepEqual(
+      runs.map(({ name }) => name),
+      ['A no token reduction: plain.fovea', 'B MustDrop (code): reduced.fovea'],
+    );
+    assert.deepEqual(
+      runs.map(({ metadata }) => metadata.id),
+      [plain.id, reduced.id],
+    );
   }
 });
 

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { exitCodes } from '../../native/cli/exit-codes.ts';
 import { compareRuns, reproduce } from '../../native/report/reproduce.ts';
-import { readSavedRun } from '../../native/report/saved-run.ts';
+import { readSavedReport } from '../../native/report/saved-report.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
@@ -92,11 +92,11 @@ test('what holds no run is refused with what would', async () => {
   ] as const) {
     const path = join(folder, name);
     await writeFile(path, content);
-    await assert.rejects(readSavedRun(path), /holds no run of Fovea|neither a trace nor a report/);
+    await assert.rejects(readSavedReport(path), /holds no run of Fovea|neither a trace nor a report/);
   }
   const newer = join(folder, 'newer.json');
   await writeFile(newer, JSON.stringify({ metadata: { ...smallRun, schema: 99 } }));
-  await assert.rejects(readSavedRun(newer), /reads up to/);
+  await assert.rejects(readSavedReport(newer), /reads up to/);
 });
 
 /** Nothing is named anew. */

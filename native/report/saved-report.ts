@@ -1,0 +1,122 @@
+/** What a trace, or a report that was made of it, says of the runs in it. */
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { embeddedTraceId } from '../../trace/embedding.ts';
+import { openTraceFile, traceFileKind } from '../../trace/file.ts';
+import { metadataKey, traceExtension, type RunMetadata } from '../../trace/schema.ts';
+import { parseMetadata } from '../../trace/validation.ts';
+import { FoveaError } from '../errors.ts';
+import { cannotOpen, openForReport } from './open-trace.ts';
+import { methodWords } from './run-facts.ts';
+
+const kinds = 'Name a trace (*.fovea), or a report of format html or json.';
+
+export interface SavedRun {
+  /** As the report calls it: "B MustDrop (code): scene.fovea". */
+  readonly name: string;
+  readonly metadata: RunMetadata;
+}
+
+/** Of a comparison, all of its runs, in order; of a run, that one. */
+export interface SavedReport {
+  readonly runs: readonly SavedRun[];
+}
+
+/** @throws FoveaError `disk`, `usage`; TraceError for a description that is damaged or of a newer version */
+export async function readSavedReport(path: string): Promise<SavedReport> {
+  switch (extname(path).toLowerCase()) {
+    case traceExtension:
+      return readTrace(path);
+    case '.html':
+    case '.htm':
+      return described(path, embedded(path, await textOf(path)));
+    case '.json':
+      return described(path, reported(path, await textOf(path)));
+    default:
+      throw new FoveaError('usage', `${path} is neither a trace nor a report that holds its run.`, kinds);
+  }
+}
+
+async function readTrace(path: string): Promise<SavedReport> {
+  refuseKind(path, await openForReport(path, traceFileKind));
+  const trace = await openForReport(path, openTraceFile);
+  await trace.close();
+  return { runs: [{ name: path, metadata: trace.metadata }] };
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
+}
+
+interface Described {
+  readonly name?: unknown;
+  readonly metadata: unknown;
+}
+
+/** A JSON block is written by `scriptJson`, so that the next "<" ends it. */
+function embedded(path: string, page: string): Described[] {
+  const found: Described[] = [];
+  for (;;) {
+    const start = `<script type="application/json" id="${embeddedTraceId(found.length)}">`;
+    const from = page.indexOf(start);
+    const end = page.indexOf('<', from + start.length);
+    if (from < 0 || end < 0) return found;
+    found.push(descriptionIn(path, parsed(path, page.slice(from + start.length, end))));
+  }
+}
+
+/** A report of several runs lists them; that of one is its own description. */
+function reported(path: string, json: string): Described[] {
+  const report = parsed(path, json);
+  if (!isObject(report)) throw holdsNone(path);
+  if (report['kind'] === 'traffic' || report['kind'] === 'evaluation') return [{ metadata: report }];
+  if (!Array.isArray(report['runs'])) return [descriptionIn(path, report)];
+  return (report['runs'] as unknown[]).map(run => {
+    const { metadata } = descriptionIn(path, run);
+    const { letter, trace } = run as { readonly letter?: unknown; readonly trace?: { readonly name?: unknown } };
+    return { metadata, name: `${String(letter)} ${methodWords(runOf(metadata))}: ${String(trace?.name)}` };
+  });
+}
+
+function descriptionIn(path: string, value: unknown): Described {
+  if (!isObject(value) || !('metadata' in value)) throw holdsNone(path);
+  return { name: value['name'], metadata: value['metadata'] };
+}
+
+function parsed(path: string, json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw holdsNone(path, error);
+  }
+}
+
+function described(path: string, found: readonly Described[]): SavedReport {
+  const [first] = found;
+  if (!first) throw holdsNone(path);
+  refuseKind(path, isObject(first.metadata) ? first.metadata['kind'] : undefined);
+  return {
+    runs: found.map(({ name, metadata }) => ({
+      name: typeof name === 'string' ? name : path,
+      metadata: runOf(metadata),
+    })),
+  };
+}
+
+function refuseKind(path: string, kind: unknown): void {
+  if (kind !== 'traffic' && kind !== 'evaluation') return;
+  const what = kind === 'traffic' ? 'traffic between ranks' : 'an evaluation';
+  const hint = 'Its report states under “Again” the command line that makes it anew.';
+  throw new FoveaError('usage', `${path} holds ${what}, which cannot be compared yet.`, hint);
+}
+
+const runOf = (metadata: unknown): RunMetadata => parseMetadata({ [metadataKey]: JSON.stringify(metadata) });
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+const holdsNone = (path: string, cause?: unknown): FoveaError =>
+  new FoveaError('disk', `${path} holds no run of Fovea.`, kinds, { cause });
