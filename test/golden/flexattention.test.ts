@@ -1,16 +1,10 @@
 /** FlexAttention of the bundled weights on the golden scenes, from the PNG to the trace (README.md). */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
+import { test } from 'node:test';
 import { readFloats } from '../../native/cli/trace-values.ts';
-import { bundledModelFolder } from '../../native/models.ts';
-import type { MethodRequest } from '../../native/rpc.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import { selectedTokens } from '../../trace/high-resolution.ts';
+import { bundledRuns } from './bundled-runs.ts';
 import { largestDifference, readGolden } from './golden-file.ts';
 import { stills as scenes } from './golden-scenes.ts';
 
@@ -18,45 +12,12 @@ const tolerance = 2e-3;
 /** Where two cells are nearly equal, the 58th may differ (README.md). */
 const leastEqualCells = 57;
 
-let folder = '';
-const pipeline = new Pipeline();
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fovea-flex-'));
-});
-after(async () => {
-  await pipeline.release();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function analyze(
-  file: string,
-  question: string,
-  method: MethodRequest | undefined,
-  traced = true,
-): Promise<{ analysis: Analysis; logits: Float32Array[] }> {
-  const logits: Float32Array[] = [];
-  const analysis = await pipeline.analyze(
-    {
-      imagePath: fileURLToPath(new URL(`../../media/samples/${file}`, import.meta.url)),
-      question,
-      modelFolder: bundledModelFolder(),
-      tracePath: join(folder, `${file}.fovea`),
-      maxNewTokens: 64,
-      sampling: { mode: 'greedy' },
-      ...(method && { method }),
-      device: 'cpu',
-      threads: 2,
-      progressToken: '',
-    },
-    { traced, observer: values => logits.push(values.slice()) },
-  );
-  return { analysis, logits };
-}
+const { analyze } = bundledRuns();
 
 for (const { file, stem, question, flex_generated: answer } of scenes) {
   test(`${file}: logits, answer and selected cells are those of the training code`, async t => {
     const golden = readGolden(new URL(`${stem}.safetensors`, import.meta.url));
-    const { analysis, logits } = await analyze(file, question, { name: 'flexattention' });
+    const { analysis, logits } = await analyze(file, question, { method: { name: 'flexattention' } });
     const { metadata, tracePath } = analysis;
     const difference = largestDifference(logits[0]!, golden('flex_logits_last').data);
     t.diagnostic(`largest difference of logits: ${difference.toExponential(1)}`);
@@ -96,8 +57,8 @@ for (const { file, stem, question, flex_generated: answer } of scenes) {
 
 test('high-resolution features are those of the training code', async () => {
   const golden = readGolden(new URL('scene-01.safetensors', import.meta.url));
-  const { metadata, tracePath } = (await analyze('scene-01.png', scenes[0]!.question, { name: 'flexattention' }))
-    .analysis;
+  const method = { name: 'flexattention' };
+  const { metadata, tracePath } = (await analyze('scene-01.png', scenes[0]!.question, { method })).analysis;
   const trace = await openTraceFile(tracePath);
   const norms = await readFloats(trace, 'high_resolution.feature_norm');
   await trace.close();
@@ -112,15 +73,21 @@ test('high-resolution features are those of the training code', async () => {
 
 test('selecting nothing gives the logits of no method, bit for bit', async () => {
   const { file, question } = scenes[0]!;
-  const plain = await analyze(file, question, undefined, false);
-  const empty = await analyze(file, question, { name: 'flexattention', parameters: { source: 'none' } }, false);
+  const plain = await analyze(file, question, { traced: false });
+  const empty = await analyze(file, question, {
+    method: { name: 'flexattention', parameters: { source: 'none' } },
+    traced: false,
+  });
   assert.deepEqual(empty.logits, plain.logits);
 });
 
 test('projecting at every step, as the official code does, changes no logit beyond rounding', async () => {
   const { file, question } = scenes[1]!;
-  const kept = await analyze(file, question, { name: 'flexattention' }, false);
-  const anew = await analyze(file, question, { name: 'flexattention', parameters: { keep: false } }, false);
+  const kept = await analyze(file, question, { method: { name: 'flexattention' }, traced: false });
+  const anew = await analyze(file, question, {
+    method: { name: 'flexattention', parameters: { keep: false } },
+    traced: false,
+  });
   assert.equal(anew.logits.length, kept.logits.length);
   kept.logits.forEach((logits, step) => {
     assert.ok(largestDifference(logits, anew.logits[step]!) < 1e-4);

@@ -1,47 +1,19 @@
 /** Six golden scenes from the PNG to the trace, with the project's own decoding, resizing, prompt and engine. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
+import { stat } from 'node:fs/promises';
+import { test } from 'node:test';
+import type { Analysis } from '../../native/analysis/pipeline.ts';
 import { checkTrace } from '../../native/cli/trace-check.ts';
 import { readFloats } from '../../native/cli/trace-values.ts';
-import { bundledModelFolder } from '../../native/models.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { TraceReader } from '../../trace/reader.ts';
+import { bundledRuns } from './bundled-runs.ts';
 import { largestDifference, readGolden } from './golden-file.ts';
 import { withAttention } from './golden-scenes.ts';
 
 const tolerance = 2e-3;
 
-let folder = '';
-const pipeline = new Pipeline();
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fovea-golden-'));
-});
-after(async () => {
-  await pipeline.release();
-  await rm(folder, { recursive: true, force: true });
-});
-
-function analyze(file: string, question: string, observer: (logits: Float32Array, step: number) => void) {
-  return pipeline.analyze(
-    {
-      imagePath: fileURLToPath(new URL(`../../media/samples/${file}`, import.meta.url)),
-      question,
-      modelFolder: bundledModelFolder(),
-      tracePath: join(folder, `${file}.fovea`),
-      maxNewTokens: 64,
-      sampling: { mode: 'greedy' },
-      device: 'cpu',
-      threads: 2,
-      progressToken: '',
-    },
-    { observer },
-  );
-}
+const { pipeline, analyze } = bundledRuns();
 
 /** Head mean of the attention of the last prompt token, put together from the trace: [layers, positions]. */
 async function lastPromptRow({ metadata }: Analysis, trace: TraceReader): Promise<Float32Array> {
@@ -81,10 +53,7 @@ async function clsHeadMean({ metadata }: Analysis, trace: TraceReader): Promise<
 for (const { file, stem, question, generated } of withAttention) {
   test(`${file}: the answer, the logits and the recorded attention are those of transformers`, async t => {
     const golden = readGolden(new URL(`${stem}.safetensors`, import.meta.url));
-    let promptLogits = new Float32Array();
-    const analysis = await analyze(file, question, (logits, step) => {
-      if (step === 0) promptLogits = Float32Array.from(logits);
-    });
+    const { analysis, logits: steps } = await analyze(file, question);
     const { metadata } = analysis;
     assert.equal(analysis.answer, generated);
     assert.equal(analysis.state, 'complete');
@@ -95,7 +64,7 @@ for (const { file, stem, question, generated } of withAttention) {
 
     const trace = await openTraceFile(analysis.tracePath);
     t.after(() => trace.close());
-    const logits = largestDifference(promptLogits, golden('logits_last').data);
+    const logits = largestDifference(steps[0]!, golden('logits_last').data);
     const decoder = largestDifference(await lastPromptRow(analysis, trace), golden('dec_attn_last').data);
     const vision = largestDifference(await clsHeadMean(analysis, trace), golden('vit_cls_attn').data);
     t.diagnostic(
