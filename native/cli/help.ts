@@ -148,13 +148,18 @@ Image and model must be the same: their digests are compared before anything is 
 A comparison: every run in it, one after the other. What cannot be run, because its image or model changed or is gone,
 is told by the run's name, and the others go on.
 
-  --image, -i FILE   where the image is now. Default: where it was
+Traffic: sends it again on ranks of this machine and compares the bytes of every kind and rank exactly, and how well the
+result agrees with one device, within the tolerance that the trace states. Times are shown, never compared. Images and
+model must be the same. For what torch.distributed ranks sent, the command that makes it again is told.
+
+  --image, -i FILE   where the image is now, where it is one. Default: where it was
   --model, -m DIR    where the model is now. Default: where it was
   --vision-tower DIR see: fovea analyze --help
   --run N            only one run of a comparison, counted from 1
   --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
                      largestAlternativeDifference, before, now, changes; or error {code, message, hint}.
-                     Of a comparison: agree, runs [{name, agrees, and these}]
+                     Of a comparison: agree, runs [{name, agrees, and these}]. Of traffic: agree, answer, brokenOff, changes,
+                     runs [{name, bytesAgree, bytesThatDiffer, numbersAgree, agreement, failedChecks, seconds}]
   --help, -h         this text
 
 The exit code is 0 when everything agrees and 1 when anything does not; of a comparison in which nothing disagrees, that

@@ -1,8 +1,10 @@
 /** `fovea reproduce`: whether what a trace or report holds comes out the same again. */
 import { parseArgs } from 'node:util';
+import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { FoveaError } from '../errors.ts';
 import { agrees, reproduce, type ReproduceOptions, type Reproduction } from '../report/reproduce.ts';
 import { reproduceRuns, type RunVerdict } from '../report/reproduce-runs.ts';
+import { reproduceTraffic, type TrafficReproduction } from '../report/reproduce-traffic.ts';
 import { readSavedReport, type SavedRun } from '../report/saved-report.ts';
 import type { CommandContext } from './command.ts';
 import { describeFailure, exitCodes } from './exit-codes.ts';
@@ -10,6 +12,8 @@ import { reproduceHelp } from './help.ts';
 import { ProgressLine } from './progress-line.ts';
 import { reproductionText, verdictJson, verdictsText, verdictText } from './reproduction-text.ts';
 import { colourDepth, printable, TextStyle } from './terminal.ts';
+import { trafficProgress } from './traffic-report.ts';
+import { trafficReproductionText } from './traffic-reproduction-text.ts';
 
 /** @returns exit code, 1 where anything disagrees; @throws FoveaError, TraceError */
 export async function reproduceCommand(words: readonly string[], context: CommandContext): Promise<number> {
@@ -33,18 +37,21 @@ export async function reproduceCommand(words: readonly string[], context: Comman
   if (path === undefined) throw new FoveaError('usage', 'No run is named.', 'For example: fovea reproduce run.fovea');
   if (more !== undefined) throw new FoveaError('usage', `"${more}" is one word too many.`, 'Name one trace or report.');
   const which = values.run === undefined ? undefined : wholeNumber('--run', values.run);
-  const { runs } = await readSavedReport(path);
+  const saved = await readSavedReport(path);
   const options = {
     imagePath: values.image,
     modelFolder: values.model,
     visionTower: values['vision-tower'],
     signal: context.signal,
   };
+  const json = values.json ?? false;
+  if (saved.kind !== 'runs' && which !== undefined)
+    throw new FoveaError('usage', `${path} is no comparison.`, 'Leave --run out.');
+  if (saved.kind === 'traffic') return traffic(saved.metadata, options, json, context);
+  const { runs } = saved;
   const chosen = which === undefined ? runs : [chosenRun(runs, which, path)];
   const [only, ...others] = chosen;
-  return only && others.length === 0
-    ? one(only, options, values.json ?? false, context)
-    : several(chosen, options, values.json ?? false, context);
+  return only && others.length === 0 ? one(only, options, json, context) : several(chosen, options, json, context);
 }
 
 function wholeNumber(option: string, text: string): number {
@@ -71,6 +78,24 @@ async function one({ metadata }: SavedRun, options: Options, json: boolean, cont
   }
   context.stdout.write(json ? `${JSON.stringify(result)}\n` : reproductionText(result));
   return agrees(result) ? exitCodes.ok : exitCodes.unexpected;
+}
+
+async function traffic(
+  metadata: TrafficMetadata,
+  options: Options,
+  json: boolean,
+  context: CommandContext,
+): Promise<number> {
+  const { stdout, stderr, environment } = context;
+  const line = trafficProgress(stderr, new TextStyle(colourDepth(stderr, environment) > 1));
+  let result: TrafficReproduction;
+  try {
+    result = await reproduceTraffic(metadata, { ...options, progress: line.show });
+  } finally {
+    line.clear();
+  }
+  stdout.write(json ? `${JSON.stringify(result)}\n` : trafficReproductionText(result));
+  return result.agree ? exitCodes.ok : exitCodes.unexpected;
 }
 
 /** What was compared is printed at once, so that Ctrl-C loses nothing of it. */

@@ -106,8 +106,9 @@ export function trafficProgress(
   };
   return {
     show: ({ doing, label, done, total }) => {
-      const what = doing === 'run' ? `running ${label}` : 'computing on one device, to compare with';
-      write(`${what} ${style.dim(`${done + 1} of ${total}`)}`);
+      const of = style.dim(`${done + 1} of ${total}`);
+      if (doing === 'workload') write('preparing the workload');
+      else write(`${doing === 'run' ? `running ${label}` : 'computing on one device, to compare with'} ${of}`);
     },
     clear: () => {
       write('');

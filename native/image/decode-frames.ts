@@ -52,7 +52,8 @@ export function spreadEvenly(places: readonly FramePlace[], limit: number): Chos
   });
 }
 
-async function imagesAt(path: string): Promise<string[]> {
+/** A file itself, or the images of a folder in order. @throws FoveaError `image-unreadable` for a folder without any */
+export async function imagesAt(path: string): Promise<string[]> {
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return [path];
   const names = (await readdir(path)).filter(name => imageEndings.includes(extname(name).toLowerCase()));

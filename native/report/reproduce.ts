@@ -1,17 +1,13 @@
 /** Runs a run again from its description, and compares the two. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { pipeline as streamPipeline } from 'node:stream/promises';
 import type { TokenReduction } from '../../trace/fates.ts';
-import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
 import { Pipeline } from '../analysis/pipeline.ts';
-import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { FoveaError } from '../errors.ts';
 import { methodRequestOf } from '../methods/request-of-run.ts';
-import { bundledModelFolder } from '../models.ts';
 import { devices, type StageProgress } from '../rpc.ts';
+import { requireHere, requireSameImages, sameModel } from './same-inputs.ts';
 
 export interface ReproduceOptions {
   /** Where the image and the model are now, if not where they were. */
@@ -67,7 +63,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   const known = devices.find(one => one === device);
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
   const { imagePath, furtherImages } = await sameSources(metadata, options.imagePath);
-  const modelFolder = await sameModel(metadata, options);
+  const modelFolder = await sameModel(metadata.model, options);
   await requireSameModule(metadata);
   const method = methodRequestOf(metadata);
   const pipeline = new Pipeline();
@@ -184,33 +180,14 @@ function changedSurroundings(before: RunMetadata, now: RunMetadata): string[] {
     .map(([name, value]) => `${name}: ${value}, was ${then.get(name) ?? 'unknown'}`);
 }
 
-/** A run may come from anybody: what it names on another computer is opened there only if the user names it, too. */
-function requireHere(path: string, option: string): void {
-  const [share] = foreignShares([path], undefined);
-  if (share === undefined) return;
-  throw new FoveaError(
-    'usage',
-    `The run names a file on another computer, ${path}, which is not opened for that alone.`,
-    `If you know where the run comes from, name the file with ${option}.`,
-  );
-}
-
 async function sameImage({ image }: RunMetadata, named: string | undefined): Promise<string> {
   const hint = 'With --image FILE, name the image as it was.';
   const path = named ?? image.path;
   if (path === undefined)
     throw new FoveaError('image-unreadable', `The run does not say where ${image.name} is.`, hint);
   if (named === undefined) requireHere(path, '--image FILE');
-  const hash = createHash('sha256');
-  try {
-    await streamPipeline(createReadStream(path), hash);
-  } catch (error) {
-    throw new FoveaError('image-unreadable', `The image ${path} cannot be read.`, hint, { cause: error });
-  }
-  const digest = hash.digest('hex');
-  if (digest === image.digest) return path;
-  const message = `${path} is not the image of the run: its SHA-256 is ${digest}, and was ${image.digest}.`;
-  throw new FoveaError('image-unreadable', message, hint);
+  await requireSameImages(path, image.digest);
+  return path;
 }
 
 /**
@@ -233,16 +210,4 @@ async function sameSources(
   for (const source of [first, ...furtherImages]) requireHere(source, 'a path of this computer');
   await sameImage(metadata, undefined);
   return { imagePath: first, furtherImages };
-}
-
-async function sameModel({ model }: RunMetadata, { modelFolder, visionTower }: ReproduceOptions): Promise<string> {
-  if (modelFolder === undefined && !model.bundled) requireHere(model.folder, '--model DIR');
-  const folder = modelFolder ?? (model.bundled ? bundledModelFolder() : model.folder);
-  const { digest } = await openCheckpoint(folder, visionTower);
-  if (digest === model.digest) return folder;
-  throw new FoveaError(
-    'checkpoint-missing',
-    `${folder} is not the model of the run: its digest is ${digest}, and was ${model.digest}.`,
-    'With --model DIR, name the folder of the model as it was.',
-  );
 }

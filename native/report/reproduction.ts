@@ -1,8 +1,6 @@
 /** The command lines that make a run again. */
 import { type EvaluationMetadata, unprunedId } from '../../trace/evaluation/evaluation.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
-import { rowTotal, type TrafficMetadata, type TrafficRun } from '../../trace/traffic/metadata.ts';
-import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { moduleMark } from '../evaluation/conditions.ts';
 import { isModulePath } from '../methods/own/own-method.ts';
 import { methodRequestOf } from '../methods/request-of-run.ts';
@@ -25,6 +23,9 @@ export function shellWord(text: string): string {
   });
   return `$'${written.join('')}'`;
 }
+
+/** A path that no command takes for an option. */
+export const pathWord = (path: string): string => shellWord(path.startsWith('-') ? `./${path}` : path);
 
 function methodOptions(metadata: RunMetadata): [string, string][] {
   const method = methodRequestOf(metadata);
@@ -62,13 +63,13 @@ export function analyzeLine(metadata: RunMetadata): string {
     ['device', engine.device],
     ['threads', engine.threads],
   ];
-  return ['fovea', 'analyze', shellWord(path.startsWith('-') ? `./${path}` : path), ...optionWords(options)].join(' ');
+  return ['fovea', 'analyze', pathWord(path), ...optionWords(options)].join(' ');
 }
 
-type Option = readonly [name: string, value: string | number];
+export type Option = readonly [name: string, value: string | number];
 
 /** With "=", a value that starts with "-" stays a value. */
-const optionWords = (options: readonly Option[]): string[] =>
+export const optionWords = (options: readonly Option[]): string[] =>
   options.map(([name, value]) => `--${name}=${shellWord(String(value))}`);
 
 /** `fovea eval …` with the methods, budgets and questions of an evaluation; goes on with what is there. */
@@ -87,45 +88,5 @@ export function evalLine({ set, model, engine, conditions, questions, maxNewToke
     ['max-new-tokens', maxNewTokens],
     ['device', engine.device],
   ];
-  const path = set.path.startsWith('-') ? `./${set.path}` : set.path;
-  return ['fovea', 'eval', shellWord(path), ...optionWords(options)].join(' ');
-}
-
-/**
- * `fovea traffic …` with the sizes of a run on ranks of one machine. Undefined where the trace does not hold all that is needed:
- * images, masks, and ranks that were started otherwise.
- */
-export function trafficLine({ workload, runs }: TrafficMetadata): string | undefined {
-  const [first, ...others] = runs;
-  const { shape, sharding, element, seed, source, mask } = workload;
-  if (!first || source === 'images' || mask !== 'none' || first.backend.name.startsWith('torch')) return undefined;
-  const named = ({ algorithm, wire }: TrafficRun): string =>
-    wire.repeatKeyValueHeads ? `${algorithm}-repeated` : algorithm;
-  const rows = (each: readonly number[]): string | number => {
-    const even = splitEvenly(rowTotal(each), each.length);
-    return each.every((count, rank) => count === even[rank]) ? rowTotal(each) : each.join(',');
-  };
-  const { links, wire, repeats } = first;
-  const other = <Value>(option: string, value: Value, usual: Value): Option[] =>
-    value === usual ? [] : [[option, String(value)]];
-  const options: Option[] = [
-    ['algorithm', named(first)],
-    ...(others.length > 0 ? ([['compare', others.map(named).join(',')]] as const) : []),
-    ['ranks', sharding.queryRows.length],
-    ['sq', rows(sharding.queryRows)],
-    ['skv', rows(sharding.keyRows)],
-    ['heads', shape.queryHeads],
-    ['kv-heads', shape.keyValueHeads],
-    ['head-dim', shape.headSize],
-    ['dtype', element],
-    ['pass', first.pass],
-    ...other('output-wire', wire.output, 'element'),
-    ...other('gradient-wire', wire.gradient, 'element'),
-    ...other('backward', wire.backward, 'official'),
-    ...(links.simulated ? ([['link-latency', `${links.latency * 1e6}us`]] as const) : []),
-    ...(links.simulated && links.bandwidth !== null ? ([['link-bandwidth', links.bandwidth]] as const) : []),
-    ['repeats', repeats.totals.length],
-    ...(seed === undefined ? [] : ([['seed', seed]] as const)),
-  ];
-  return `fovea traffic ${optionWords(options).join(' ')}`;
+  return ['fovea', 'eval', pathWord(set.path), ...optionWords(options)].join(' ');
 }

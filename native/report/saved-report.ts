@@ -2,8 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { embeddedTraceId } from '../../trace/embedding.ts';
-import { openTraceFile, traceFileKind } from '../../trace/file.ts';
+import { openTraceFile, openTrafficFile, traceFileKind } from '../../trace/file.ts';
 import { metadataKey, traceExtension, type RunMetadata } from '../../trace/schema.ts';
+import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import { parseTrafficMetadata } from '../../trace/traffic/validation.ts';
 import { parseMetadata } from '../../trace/validation.ts';
 import { FoveaError } from '../errors.ts';
 import { cannotOpen, openForReport } from './open-trace.ts';
@@ -18,9 +20,9 @@ export interface SavedRun {
 }
 
 /** Of a comparison, all of its runs, in order; of a run, that one. */
-export interface SavedReport {
-  readonly runs: readonly SavedRun[];
-}
+export type SavedReport =
+  | { readonly kind: 'runs'; readonly runs: readonly SavedRun[] }
+  | { readonly kind: 'traffic'; readonly metadata: TrafficMetadata };
 
 /** @throws FoveaError `disk`, `usage`; TraceError for a description that is damaged or of a newer version */
 export async function readSavedReport(path: string): Promise<SavedReport> {
@@ -38,10 +40,16 @@ export async function readSavedReport(path: string): Promise<SavedReport> {
 }
 
 async function readTrace(path: string): Promise<SavedReport> {
-  refuseKind(path, await openForReport(path, traceFileKind));
+  const kind = await openForReport(path, traceFileKind);
+  if (kind === 'traffic') {
+    const trace = await openForReport(path, openTrafficFile);
+    await trace.close();
+    return { kind, metadata: trace.metadata };
+  }
+  if (kind === 'evaluation') throw evaluationRefused(path);
   const trace = await openForReport(path, openTraceFile);
   await trace.close();
-  return { runs: [{ name: path, metadata: trace.metadata }] };
+  return { kind: 'runs', runs: [{ name: path, metadata: trace.metadata }] };
 }
 
 async function textOf(path: string): Promise<string> {
@@ -98,8 +106,12 @@ function parsed(path: string, json: string): unknown {
 function described(path: string, found: readonly Described[]): SavedReport {
   const [first] = found;
   if (!first) throw holdsNone(path);
-  refuseKind(path, isObject(first.metadata) ? first.metadata['kind'] : undefined);
+  const kind = isObject(first.metadata) ? first.metadata['kind'] : undefined;
+  if (kind === 'traffic')
+    return { kind, metadata: parseTrafficMetadata({ [metadataKey]: JSON.stringify(first.metadata) }) };
+  if (kind === 'evaluation') throw evaluationRefused(path);
   return {
+    kind: 'runs',
     runs: found.map(({ name, metadata }) => ({
       name: typeof name === 'string' ? name : path,
       metadata: runOf(metadata),
@@ -107,11 +119,9 @@ function described(path: string, found: readonly Described[]): SavedReport {
   };
 }
 
-function refuseKind(path: string, kind: unknown): void {
-  if (kind !== 'traffic' && kind !== 'evaluation') return;
-  const what = kind === 'traffic' ? 'traffic between ranks' : 'an evaluation';
+function evaluationRefused(path: string): FoveaError {
   const hint = 'Its report states under “Again” the command line that makes it anew.';
-  throw new FoveaError('usage', `${path} holds ${what}, which cannot be compared yet.`, hint);
+  return new FoveaError('usage', `${path} holds an evaluation, which cannot be compared yet.`, hint);
 }
 
 const runOf = (metadata: unknown): RunMetadata => parseMetadata({ [metadataKey]: JSON.stringify(metadata) });

@@ -2,8 +2,9 @@
  * The user's own images as a workload: text rows of the decoder ask, visual tokens of all frames answer. A model with
  * cross-attention of its own gives queries, keys and values; in others FlexAttention's projections stand in.
  */
+import { resolve } from 'node:path';
 import sharp from 'sharp';
-import type { TrafficWorkload, WorkloadFrame } from '../../trace/traffic/metadata.ts';
+import type { TrafficWorkload, WorkloadFrame, WorkloadOrigin } from '../../trace/traffic/metadata.ts';
 import type { ElementType } from '../../trace/traffic/schedule.ts';
 import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { bytesOf } from '../../trace/writer.ts';
@@ -13,7 +14,9 @@ import { type CrossAttentionWeights, openCrossAttention } from '../checkpoint/cr
 import { type HighResolutionProjections, openHighResolution } from '../checkpoint/high-resolution-weights.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeFrames } from '../image/decode-frames.ts';
+import { imagesDigest } from '../image/images-digest.ts';
 import { checkInputSize, prepareImage } from '../image/preprocess.ts';
+import { isBundled, modelName } from '../models.ts';
 import { buildPrompt } from '../prompt/build-prompt.ts';
 import type { ImageWeights } from '../rpc.ts';
 import { crossAttentionParts } from './cross-attention-parts.ts';
@@ -111,6 +114,7 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
     answer: parts.answer,
     tokens: parts.tokens,
     frames,
+    origin: await originOf(choice, chosen, checkpoint),
   };
   const pictureBytes = Buffer.concat(pictures.map(({ bytes }) => bytes));
   return {
@@ -137,6 +141,24 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
         data: bytesOf(seen.regions),
       },
       'workload.frames': { dtype: 'U8', shape: [pictureBytes.length], data: new Uint8Array(pictureBytes) },
+    },
+  };
+}
+
+async function originOf(choice: ImageChoice, chosen: Chosen, checkpoint: Checkpoint): Promise<WorkloadOrigin> {
+  const { folder, digest, towerFolder } = checkpoint;
+  const sources = choice.paths.map(path => resolve(path));
+  return {
+    sources: await Promise.all(sources.map(async path => ({ path, digest: await imagesDigest(path) }))),
+    mostFrames: choice.frames,
+    weights: chosen.cross ? 'cross-attention' : 'flexattention',
+    layer: chosen.layer,
+    model: {
+      name: modelName(folder),
+      folder,
+      bundled: isBundled(folder),
+      digest,
+      ...(towerFolder !== undefined && { visionTower: towerFolder }),
     },
   };
 }

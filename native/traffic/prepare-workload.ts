@@ -35,7 +35,12 @@ function maskedWorkload(workload: Workload, mask: Mask): Workload {
   const spans = frames ?? evenFrames(keys, wanted ?? defaultFrames);
   return {
     ...workload,
-    description: { ...workload.description, mask: maskOfWorkload[mask.name] },
+    description: {
+      ...workload.description,
+      mask: maskOfWorkload[mask.name],
+      ...('frames' in mask && !frames && { maskFrames: wanted ?? defaultFrames }),
+      ...('share' in mask && { maskShare: mask.share }),
+    },
     visible: visibleIntervals(mask, rows, keys, spans),
   };
 }

@@ -198,7 +198,8 @@ test('a saved comparison holds its runs in order, by the names that it shows, in
   await report([first, second], 'html', 'saved');
   await report([first, second], 'json', 'saved');
   for (const file of ['saved.html', 'saved.json']) {
-    const { runs } = await readSavedReport(join(folder, file));
+    const saved = await readSavedReport(join(folder, file));
+    const runs = saved.kind === 'runs' ? saved.runs : [];
     assert.deepEqual(
       runs.map(({ name }) => name),
       ['A no token reduction: plain.fovea', 'B MustDrop (code): reduced.fovea'],

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { parseTrafficOptions } from '../../native/cli/traffic-options.ts';
 import { packTrace } from '../../native/report/embedded-trace.ts';
-import { trafficLine } from '../../native/report/reproduction.ts';
+import { trafficLine } from '../../native/report/traffic-line.ts';
 import { writeReport } from '../../native/report/write-report.ts';
 import { openTrafficFile, writeTrafficFile } from '../../trace/file.ts';
 import { readTraceKind } from '../../trace/kind.ts';
@@ -46,7 +46,7 @@ test('the command line that is stated asks for the same sizes, links, wire and a
   const sharding = { queryRows: [3, 5], keyRows: [6, 6] };
   const wire = { ...run!.wire, output: 'float32', repeatKeyValueHeads: true } as const;
   const runs = [run!, { ...run!, algorithm: 'ring', wire } as const];
-  const line = trafficLine({ ...smallTraffic, workload: { ...smallTraffic.workload, sharding }, runs })!;
+  const line = trafficLine({ ...smallTraffic, workload: { ...smallTraffic.workload, sharding }, runs });
   const asked = parseTrafficOptions(line.split(' ').slice(2));
   assert.ok(!asked.help && 'workload' in asked);
   assert.deepEqual(asked.workload, { kind: 'sizes', shape: smallTraffic.workload.shape, sharding });
@@ -57,7 +57,18 @@ test('the command line that is stated asks for the same sizes, links, wire and a
   assert.deepEqual([asked.element, asked.pass, asked.seed, asked.repeats], ['F16', 'forward', 1, 1]);
   assert.ok(Math.abs(asked.link!.latency - 0.00002) < 1e-12);
   assert.equal(asked.link!.bandwidth, 3e9);
-  assert.equal(trafficLine({ ...smallTraffic, workload: { ...smallTraffic.workload, source: 'images' } }), undefined);
+});
+
+test('the report of images or a mask that an older trace does not describe says why no command line is stated', async () => {
+  for (const [change, why] of [
+    [{ source: 'images' }, /does not say where its images and its model were/],
+    [{ mask: 'padding' }, /does not say how wide its mask is/],
+  ] as const) {
+    const old = { ...smallTraffic, workload: { ...smallTraffic.workload, ...change } };
+    const [json] = await reportOf(old, 'json');
+    assert.match((JSON.parse(json!) as { reproduce: string }).reproduce, why);
+    assert.match((await reportOf(old, 'md'))[0]!, why);
+  }
 });
 
 test('where there is little room, where queries looked is rounded, and every event and byte stays exact', async () => {

@@ -18,6 +18,26 @@ export const maskOfWorkload: Readonly<Record<MaskName, TrafficWorkload['mask']>>
   padding: 'padding',
 };
 
+/** What a trace says that a mask was; undefined where an older one does not say how wide. */
+export function recordedMask({
+  mask,
+  maskFrames,
+  maskShare,
+  frames,
+}: Pick<TrafficWorkload, 'mask' | 'maskFrames' | 'maskShare' | 'frames'>): Mask | undefined {
+  switch (mask) {
+    case 'none':
+      return { name: 'none' };
+    case 'padding':
+      return maskShare === undefined ? undefined : { name: 'padding', share: maskShare };
+    case 'staircase':
+    case 'own-frame': {
+      const name = mask === 'staircase' ? 'causal-frames' : mask;
+      return frames || maskFrames !== undefined ? { name, frames: frames ? undefined : maskFrames } : undefined;
+    }
+  }
+}
+
 /** For the reader; absent where everything is visible. */
 export const maskSentences: Readonly<Partial<Record<TrafficWorkload['mask'], string>>> = {
   staircase: 'A query sees frames up to its own place.',

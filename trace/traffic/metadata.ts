@@ -25,6 +25,25 @@ export interface WorkloadToken {
   readonly role: 'bos' | 'system' | 'question' | 'generated';
 }
 
+/** What images were turned into queries, keys and values from, so that it can be done again. */
+export interface WorkloadOrigin {
+  /** As they were named: files, or folders of frames; absolute paths. The digest is SHA-256 of the content, hex. */
+  readonly sources: readonly { readonly path: string; readonly digest: string }[];
+  /** The most frames that were to be taken. */
+  readonly mostFrames: number;
+  readonly weights: 'cross-attention' | 'flexattention';
+  /** Decoder layer. */
+  readonly layer: number;
+  readonly model: {
+    readonly name: string;
+    readonly folder: string;
+    readonly bundled: boolean;
+    readonly digest: string;
+    /** Folder of a vision tower that lies elsewhere. */
+    readonly visionTower?: string;
+  };
+}
+
 export interface TrafficWorkload {
   readonly name: string;
   readonly source: 'images' | 'preset' | 'sizes';
@@ -37,6 +56,10 @@ export interface TrafficWorkload {
   readonly layers: number;
   /** What a query sees, masks.ts: everything, frames up to its own place, its own frame, or all but the last keys. */
   readonly mask: 'none' | 'staircase' | 'own-frame' | 'padding';
+  /** Frames that the mask divides the keys of noise into; images have `frames`. */
+  readonly maskFrames?: number;
+  /** Of the keys, those that are padding: above 0, below 1. */
+  readonly maskShare?: number;
   /** Seed of generated inputs. */
   readonly seed?: number;
   /** Preset sizes were divided by this to fit memory. */
@@ -48,6 +71,7 @@ export interface TrafficWorkload {
   /** One per query row, in order: query block b holds `sharding.queryRows[b]` of them. */
   readonly tokens?: readonly WorkloadToken[];
   readonly frames?: readonly WorkloadFrame[];
+  readonly origin?: WorkloadOrigin;
 }
 
 export interface LinkDescription {

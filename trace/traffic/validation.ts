@@ -72,6 +72,8 @@ const fields: Fields = [
   ['workload.element', oneOf(...elementTypes)],
   ['workload.layers', positive],
   ['workload.mask', oneOf('none', 'staircase', 'own-frame', 'padding')],
+  ['workload.maskFrames', optional(positive)],
+  ['workload.maskShare', optional(amount)],
   ['workload.seed', optional(amount)],
   ['workload.scaledBy', optional(amount)],
   ['workload.unverified', optional(texts)],
@@ -91,7 +93,7 @@ function checkWorkload(workload: Record<string, unknown>): number {
   if (keyRows!.length !== ranks) fail('workload.sharding.keyRows', `has ${keyRows!.length} ranks instead of ${ranks}`);
   queryRows!.forEach(counted('workload.sharding.queryRows'));
   keyRows!.forEach(counted('workload.sharding.keyRows'));
-  const { tokens, frames } = workload;
+  const { tokens, frames, origin } = workload;
   if (tokens !== undefined) {
     list(tokens, 'workload.tokens');
     const rows = rowTotal(queryRows as number[]);
@@ -118,8 +120,27 @@ function checkWorkload(workload: Record<string, unknown>): number {
       ['grid.columns', positive],
     ]);
   }
+  if (origin !== undefined) {
+    eachRecord([origin], 'workload.origin', originFields);
+    eachRecord((origin as { readonly sources: unknown[] }).sources, 'workload.origin.sources', [
+      ['path', text],
+      ['digest', text],
+    ]);
+  }
   return ranks;
 }
+
+const originFields: Fields = [
+  ['sources', list],
+  ['mostFrames', positive],
+  ['weights', oneOf('cross-attention', 'flexattention')],
+  ['layer', count],
+  ['model.name', text],
+  ['model.folder', text],
+  ['model.bundled', flag],
+  ['model.digest', text],
+  ['model.visionTower', optional(text)],
+];
 
 const counted =
   (path: string) =>

@@ -35,7 +35,13 @@ export const evaluationReport: ReportKind = {
       facts: [{ facts: facts(metadata) }],
       source: name,
       traces: [{ name, trace, bytes }],
-      numbers: () => ({ ...metadata, groups: summary.groups, results: summary.conditions, ...answers(evaluation) }),
+      numbers: () => ({
+        ...metadata,
+        reproduce: evalLine(metadata),
+        groups: summary.groups,
+        results: summary.conditions,
+        ...answers(evaluation),
+      }),
       csv: () => [{ lines: summaryLines(summary) }, { suffix: 'answers', lines: answerLines(evaluation) }],
     };
   },

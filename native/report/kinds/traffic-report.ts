@@ -11,7 +11,8 @@ import {
 import { type Fact, quoted, type ReportDocument, type Section } from '../document.ts';
 import { count, day } from '../numbers.ts';
 import type { ReportKind } from '../report-kind.ts';
-import { trafficLine } from '../reproduction.ts';
+import { FoveaError } from '../../errors.ts';
+import { trafficLine } from '../traffic-line.ts';
 import { lanePicture } from './lane-picture.ts';
 import { byteTable, checkTable, costTable, hopTable, ledgerLines, memoryTable, seconds } from './traffic-tables.ts';
 
@@ -47,7 +48,7 @@ export const trafficReport: ReportKind = {
       facts: [{ facts: facts(metadata) }],
       source: name,
       traces: [{ name, trace, bytes }],
-      numbers: () => ({ ...metadata, ledger }),
+      numbers: () => ({ ...metadata, ledger, reproduce: again(metadata).value }),
       csv: () => ledgerLines(metadata, ledger),
     };
   },
@@ -112,7 +113,6 @@ function facts(metadata: TrafficMetadata): Fact[] {
   const { workload, runs, producer, id } = metadata;
   const { shape, sharding } = workload;
   const [first] = runs;
-  const again = trafficLine(metadata);
   return [
     { label: 'Workload', value: workload.description },
     {
@@ -137,6 +137,16 @@ function facts(metadata: TrafficMetadata): Fact[] {
         ]
       : []),
     { label: 'Made by', value: `${producer.name} ${producer.version}, traffic ${id}` },
-    ...(again === undefined ? [] : [{ label: 'Again', value: again, kind: 'code' as const }]),
+    again(metadata),
   ];
+}
+
+/** The command line, or why there is none. */
+function again(metadata: TrafficMetadata): Fact {
+  try {
+    return { label: 'Again', value: trafficLine(metadata), kind: 'code' };
+  } catch (error) {
+    if (!(error instanceof FoveaError)) throw error;
+    return { label: 'Again', value: `${error.message} ${error.hint}` };
+  }
 }
