@@ -16,7 +16,7 @@ export interface EvaluableMethod {
 }
 
 export interface ConditionOrder {
-  /** "name", "name:variant" or a module's path, and any with parameters of its own: "name[key=value key=value]". */
+  /** "name", "name:variant", "name+name" or a module's path, and any with parameters of its own: "name[key=value key=value]". */
   readonly methods: readonly string[];
   /** Visual tokens. None: each method runs once with its own parameters. */
   readonly budgets: readonly number[];
@@ -54,9 +54,9 @@ function conditionsOf(
 ): EvaluationCondition[] {
   const parsed = parseMethod(text);
   const { variant: asked } = parsed ?? {};
-  const method = known.find(one => one.name === parsed?.name);
+  const method = parsed && evaluable(parsed.name, known);
   const names = [unprunedId, ...known.map(one => one.name).filter(one => one !== unprunedId)].join(', ');
-  if (!method || !parsed) {
+  if (!method) {
     throw new FoveaError('usage', `There is no method "${text}".`, `Methods: ${names}.`);
   }
   const variant = asked === undefined ? undefined : method.variants.find(one => one === asked);
@@ -80,6 +80,16 @@ function conditionsOf(
   if (budgets === undefined || method.budget === undefined) return [{ id: label, ...base }];
   const counted = method.budget;
   return budgets.map(budget => ({ id: `${label}@${budget}`, ...base, budget, counted }));
+}
+
+/** A method, or two of the registry that run together: variants and budget are then the first one's. */
+function evaluable(name: string, known: readonly EvaluableMethod[]): EvaluableMethod | undefined {
+  const single = known.find(one => one.name === name);
+  const plus = name.lastIndexOf('+');
+  if (single !== undefined || plus < 0) return single;
+  const [first, second] = [name.slice(0, plus), name.slice(plus + 1)].map(part => known.find(one => one.name === part));
+  if (!first || !second) return undefined;
+  return { ...first, name, title: `${first.title} + ${second.title}` };
 }
 
 /** Answers of a module are those of its content: edited, it is another condition, and nothing old is taken for it. */

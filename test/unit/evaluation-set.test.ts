@@ -122,6 +122,22 @@ test('conditions: no pruning first, budgets from large to small, none for method
   );
 });
 
+test('two methods that run together are one condition, with the budget of the first and parameters of both', () => {
+  const pair = planConditions({ methods: ['mustdrop+flex[flex.k=2]'], budgets: [64] }, known, 576)[1]!;
+  assert.deepEqual(
+    [pair.id, pair.method, pair.title, pair.budget, pair.counted, pair.parameters],
+    [
+      'mustdrop+flex[flex.k=2]@64',
+      'mustdrop+flex',
+      'MustDrop + FlexAttention, flex.k=2',
+      64,
+      'leaving',
+      { 'flex.k': '2' },
+    ],
+  );
+  assert.throws(() => planConditions({ methods: ['mustdrop+other'], budgets: [] }, known, 576), /no method/);
+});
+
 test('unknown methods, variants and owners of parameters are named', () => {
   const plan = (methods: string[], parameters = {}) => planConditions({ methods, budgets: [], parameters }, known, 576);
   assert.throws(() => plan(['must']), /no method "must"/);
