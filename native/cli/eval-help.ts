@@ -11,8 +11,8 @@ with image paths relative to the set, "answer" a text or a list of texts of whic
 left out. An answer is right when it has the same characters, space around it left out.
 
   --methods LIST         token methods, separated by commas; NAME:paper or NAME:code for one variant,
-                         NAME[KEY=VALUE KEY=VALUE] with parameters of its own, NAME+NAME for two together. NAME may be the path of a module
-                         of your own (docs/own-methods.md)
+                         NAME[KEY=VALUE KEY=VALUE] with parameters of its own, NAME+NAME for two together. NAME may be
+                         the path of a module of your own (docs/own-methods.md)
   --budgets LIST         visual tokens. A budget of all tokens is no pruning, which runs anyway. Without budgets each
                          method runs once with its own parameters, and so do methods that take none
   --set METHOD.KEY=VALUE one parameter of a method; may be given several times
