@@ -152,14 +152,20 @@ Traffic: sends it again on ranks of this machine and compares the bytes of every
 result agrees with one device, within the tolerance that the trace states. Times are shown, never compared. Images and
 model must be the same. For what torch.distributed ranks sent, the command that makes it again is told.
 
+An evaluation: asks its first 20 questions again under every condition and compares answer by answer, with the visual
+tokens that each kept. Question set, model and version of Fovea must be the same; what changed is told.
+
   --image, -i FILE   where the image is now, where it is one. Default: where it was
   --model, -m DIR    where the model is now. Default: where it was
   --vision-tower DIR see: fovea analyze --help
   --run N            only one run of a comparison, counted from 1
+  --limit N          how many questions of an evaluation are asked again. Default: 20
+  --set FILE         where the question set is now. Default: where it was
   --json             print one JSON object: tokensAgree, numbersAgree, firstDifference, compared, largestLogprobDifference,
                      largestAlternativeDifference, before, now, changes; or error {code, message, hint}.
                      Of a comparison: agree, runs [{name, agrees, and these}]. Of traffic: agree, answer, brokenOff, changes,
-                     runs [{name, bytesAgree, bytesThatDiffer, numbersAgree, agreement, failedChecks, seconds}]
+                     runs [{name, bytesAgree, bytesThatDiffer, numbersAgree, agreement, failedChecks, seconds}]. Of an
+                     evaluation: agree, questions, allQuestions, compared, differences [{condition, question, before, now}]
   --help, -h         this text
 
 The exit code is 0 when everything agrees and 1 when anything does not; of a comparison in which nothing disagrees, that

@@ -1,12 +1,22 @@
 /** `fovea reproduce`: whether what a trace or report holds comes out the same again. */
 import { parseArgs } from 'node:util';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
+import { Pipeline } from '../analysis/pipeline.ts';
 import { FoveaError } from '../errors.ts';
+import { PipelineAnswerer } from '../evaluation/pipeline-answerer.ts';
 import { agrees, reproduce, type ReproduceOptions, type Reproduction } from '../report/reproduce.ts';
+import {
+  type EvaluationReproduction,
+  reproduceEvaluation,
+  type ReproduceEvaluationOptions,
+} from '../report/reproduce-evaluation.ts';
 import { reproduceRuns, type RunVerdict } from '../report/reproduce-runs.ts';
 import { reproduceTraffic, type TrafficReproduction } from '../report/reproduce-traffic.ts';
+import type { SavedEvaluation } from '../report/saved-evaluation.ts';
 import { readSavedReport, type SavedRun } from '../report/saved-report.ts';
 import type { CommandContext } from './command.ts';
+import { EvaluationLine } from './evaluation-line.ts';
+import { evaluationReproductionText } from './evaluation-reproduction-text.ts';
 import { describeFailure, exitCodes } from './exit-codes.ts';
 import { reproduceHelp } from './help.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -25,6 +35,8 @@ export async function reproduceCommand(words: readonly string[], context: Comman
       model: { type: 'string', short: 'm' },
       'vision-tower': { type: 'string' },
       run: { type: 'string' },
+      set: { type: 'string' },
+      limit: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -47,6 +59,12 @@ export async function reproduceCommand(words: readonly string[], context: Comman
   const json = values.json ?? false;
   if (saved.kind !== 'runs' && which !== undefined)
     throw new FoveaError('usage', `${path} is no comparison.`, 'Leave --run out.');
+  if (saved.kind === 'evaluation') {
+    const limit = values.limit === undefined ? defaultQuestions : wholeNumber('--limit', values.limit);
+    return evaluation(saved.evaluation, { ...options, setPath: values.set, limit }, json, context);
+  }
+  if (values.limit !== undefined || values.set !== undefined)
+    throw new FoveaError('usage', `${path} is no evaluation.`, 'Leave --limit and --set out.');
   if (saved.kind === 'traffic') return traffic(saved.metadata, options, json, context);
   const { runs } = saved;
   const chosen = which === undefined ? runs : [chosenRun(runs, which, path)];
@@ -65,6 +83,9 @@ function chosenRun(runs: readonly SavedRun[], which: number, path: string): Save
   if (run) return run;
   throw new FoveaError('usage', `${path} has no run ${which}.`, `It holds ${runs.length}.`);
 }
+
+/** Of an evaluation, unless told otherwise: minutes, where all of it may take hours. */
+const defaultQuestions = 20;
 
 type Options = Omit<ReproduceOptions, 'progress'>;
 
@@ -95,6 +116,27 @@ async function traffic(
     line.clear();
   }
   stdout.write(json ? `${JSON.stringify(result)}\n` : trafficReproductionText(result));
+  return result.agree ? exitCodes.ok : exitCodes.unexpected;
+}
+
+async function evaluation(
+  saved: SavedEvaluation,
+  options: Options & Pick<ReproduceEvaluationOptions, 'setPath' | 'limit'>,
+  json: boolean,
+  { stdout, stderr, environment }: CommandContext,
+): Promise<number> {
+  const line = new EvaluationLine(stderr, new TextStyle(colourDepth(stderr, environment) > 1));
+  let result: EvaluationReproduction;
+  try {
+    result = await reproduceEvaluation(saved, {
+      ...options,
+      progress: line.show.bind(line),
+      startAnswerer: () => new PipelineAnswerer(new Pipeline(), { keepLoaded: false }),
+    });
+  } finally {
+    line.clear();
+  }
+  stdout.write(json ? `${JSON.stringify(result)}\n` : evaluationReproductionText(result));
   return result.agree ? exitCodes.ok : exitCodes.unexpected;
 }
 

@@ -14,6 +14,7 @@ import { isBundled, modelName } from '../models.ts';
 import type { EvaluateRequest } from '../rpc.ts';
 import { version } from '../version.ts';
 import { isBundledSet } from './bundled-set.ts';
+import { codeDigest } from './code-digest.ts';
 import { macFormulaName } from './decoder-macs.ts';
 import { matchingRule } from './match-answer.ts';
 import type { QuestionSet, SetQuestion } from './question-set.ts';
@@ -47,7 +48,7 @@ export function assembleEvaluation(parts: EvaluationParts): Evaluation {
       schema: evaluationSchemaVersion,
       id: idOf(parts),
       created,
-      producer: { name: 'fovea', version },
+      producer: { name: 'fovea', version, code: codeDigest() },
       status: { state: complete ? 'complete' : 'partial' },
       model: {
         name: modelName(checkpoint.folder),
@@ -106,7 +107,8 @@ function failures({ questions, conditions, results }: EvaluationParts): Evaluati
   });
 }
 
-function hardware(): string {
+/** Of this machine, for the reader. */
+export function hardware(): string {
   const processors = os.cpus();
   const model = processors[0]?.model.trim() ?? '';
   return `${model === '' ? os.arch() : model}, ${processors.length} logical cores`;

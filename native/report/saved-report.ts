@@ -1,8 +1,9 @@
 /** What a trace, or a report that was made of it, says of the runs in it. */
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { embeddedTraceId } from '../../trace/embedding.ts';
-import { openTraceFile, openTrafficFile, traceFileKind } from '../../trace/file.ts';
+import { embeddedTraceId, type EmbeddedTrace } from '../../trace/embedding.ts';
+import { evaluationKind } from '../../trace/evaluation/evaluation.ts';
+import { openEvaluationFile, openTraceFile, openTrafficFile, traceFileKind } from '../../trace/file.ts';
 import { metadataKey, traceExtension, type RunMetadata } from '../../trace/schema.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { parseTrafficMetadata } from '../../trace/traffic/validation.ts';
@@ -10,6 +11,7 @@ import { parseMetadata } from '../../trace/validation.ts';
 import { FoveaError } from '../errors.ts';
 import { cannotOpen, openForReport } from './open-trace.ts';
 import { methodWords } from './run-facts.ts';
+import { embeddedEvaluation, reportedEvaluation, type SavedEvaluation } from './saved-evaluation.ts';
 
 const kinds = 'Name a trace (*.fovea), or a report of format html or json.';
 
@@ -22,7 +24,8 @@ export interface SavedRun {
 /** Of a comparison, all of its runs, in order; of a run, that one. */
 export type SavedReport =
   | { readonly kind: 'runs'; readonly runs: readonly SavedRun[] }
-  | { readonly kind: 'traffic'; readonly metadata: TrafficMetadata };
+  | { readonly kind: 'traffic'; readonly metadata: TrafficMetadata }
+  | { readonly kind: 'evaluation'; readonly evaluation: SavedEvaluation };
 
 /** @throws FoveaError `disk`, `usage`; TraceError for a description that is damaged or of a newer version */
 export async function readSavedReport(path: string): Promise<SavedReport> {
@@ -31,9 +34,9 @@ export async function readSavedReport(path: string): Promise<SavedReport> {
       return readTrace(path);
     case '.html':
     case '.htm':
-      return described(path, embedded(path, await textOf(path)));
+      return readPage(path, await textOf(path));
     case '.json':
-      return described(path, reported(path, await textOf(path)));
+      return readNumbers(path, await textOf(path));
     default:
       throw new FoveaError('usage', `${path} is neither a trace nor a report that holds its run.`, kinds);
   }
@@ -46,7 +49,14 @@ async function readTrace(path: string): Promise<SavedReport> {
     await trace.close();
     return { kind, metadata: trace.metadata };
   }
-  if (kind === 'evaluation') throw evaluationRefused(path);
+  if (kind === 'evaluation') {
+    const trace = await openForReport(path, openEvaluationFile);
+    try {
+      return { kind, evaluation: await trace.evaluation() };
+    } finally {
+      await trace.close();
+    }
+  }
   const trace = await openForReport(path, openTraceFile);
   await trace.close();
   return { kind: 'runs', runs: [{ name: path, metadata: trace.metadata }] };
@@ -58,6 +68,21 @@ async function textOf(path: string): Promise<string> {
   } catch (error) {
     throw cannotOpen(path, error);
   }
+}
+
+async function readPage(path: string, page: string): Promise<SavedReport> {
+  const found = embedded(path, page);
+  const [first] = found;
+  if (isObject(first?.metadata) && first.metadata['kind'] === evaluationKind)
+    return { kind: evaluationKind, evaluation: await embeddedEvaluation(first as EmbeddedTrace, page) };
+  return described(path, found);
+}
+
+function readNumbers(path: string, json: string): SavedReport {
+  const report = parsed(path, json);
+  return isObject(report) && report['kind'] === evaluationKind
+    ? { kind: evaluationKind, evaluation: reportedEvaluation(report) }
+    : described(path, reported(path, report));
 }
 
 interface Described {
@@ -78,10 +103,9 @@ function embedded(path: string, page: string): Described[] {
 }
 
 /** A report of several runs lists them; that of one is its own description. */
-function reported(path: string, json: string): Described[] {
-  const report = parsed(path, json);
+function reported(path: string, report: unknown): Described[] {
   if (!isObject(report)) throw holdsNone(path);
-  if (report['kind'] === 'traffic' || report['kind'] === 'evaluation') return [{ metadata: report }];
+  if (report['kind'] === 'traffic') return [{ metadata: report }];
   if (!Array.isArray(report['runs'])) return [descriptionIn(path, report)];
   return (report['runs'] as unknown[]).map(run => {
     const { metadata } = descriptionIn(path, run);
@@ -92,7 +116,7 @@ function reported(path: string, json: string): Described[] {
 
 function descriptionIn(path: string, value: unknown): Described {
   if (!isObject(value) || !('metadata' in value)) throw holdsNone(path);
-  return { name: value['name'], metadata: value['metadata'] };
+  return { ...value, metadata: value['metadata'] };
 }
 
 function parsed(path: string, json: string): unknown {
@@ -109,7 +133,6 @@ function described(path: string, found: readonly Described[]): SavedReport {
   const kind = isObject(first.metadata) ? first.metadata['kind'] : undefined;
   if (kind === 'traffic')
     return { kind, metadata: parseTrafficMetadata({ [metadataKey]: JSON.stringify(first.metadata) }) };
-  if (kind === 'evaluation') throw evaluationRefused(path);
   return {
     kind: 'runs',
     runs: found.map(({ name, metadata }) => ({
@@ -117,11 +140,6 @@ function described(path: string, found: readonly Described[]): SavedReport {
       metadata: runOf(metadata),
     })),
   };
-}
-
-function evaluationRefused(path: string): FoveaError {
-  const hint = 'Its report states under “Again” the command line that makes it anew.';
-  return new FoveaError('usage', `${path} holds an evaluation, which cannot be compared yet.`, hint);
 }
 
 const runOf = (metadata: unknown): RunMetadata => parseMetadata({ [metadataKey]: JSON.stringify(metadata) });

@@ -8,12 +8,12 @@ import { parseTrafficOptions } from '../../native/cli/traffic-options.ts';
 import { packTrace } from '../../native/report/embedded-trace.ts';
 import { trafficLine } from '../../native/report/traffic-line.ts';
 import { writeReport } from '../../native/report/write-report.ts';
+import { embeddedFile } from '../../trace/embedded-file.ts';
 import { openTrafficFile, writeTrafficFile } from '../../trace/file.ts';
 import { readTraceKind } from '../../trace/kind.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { TrafficReader } from '../../trace/traffic/reader.ts';
 import { bytesOf } from '../../trace/writer.ts';
-import { embeddedFile } from '../../webview/source/embedded-source.ts';
 import { floatsOf } from '../../webview/source/floats.ts';
 import { smallLedger, smallTraffic } from '../fixtures/small-traffic.ts';
 

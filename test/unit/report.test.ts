@@ -16,7 +16,8 @@ import { writeReport } from '../../native/report/write-report.ts';
 import { decodeTensor, fromSteps, joinPlanes, splitPlanes, toSteps } from '../../trace/embedding.ts';
 import { openTraceFile } from '../../trace/file.ts';
 import type { TensorName } from '../../trace/schema.ts';
-import { embeddedFile, EmbeddedSource } from '../../webview/source/embedded-source.ts';
+import { embeddedFile } from '../../trace/embedded-file.ts';
+import { EmbeddedSource } from '../../webview/source/embedded-source.ts';
 import { floatsOf } from '../../webview/source/floats.ts';
 import { hostileRun, hostileTexts, writeHostileTrace } from '../fixtures/hostile-run.ts';
 

@@ -67,7 +67,12 @@ export interface EvaluationMetadata {
   readonly id: string;
   /** ISO 8601, of the first result. */
   readonly created: string;
-  readonly producer: { readonly name: string; readonly version: string };
+  readonly producer: {
+    readonly name: string;
+    readonly version: string;
+    /** Digest of the code that answered: other code, even of one version, may answer otherwise. */
+    readonly code?: string;
+  };
   readonly status: { readonly state: 'complete' | 'partial' };
   readonly model: {
     readonly name: string;

@@ -31,6 +31,7 @@ const fields: Fields = [
   ['created', text],
   ['producer.name', text],
   ['producer.version', text],
+  ['producer.code', optional(text)],
   ['status.state', oneOf('complete', 'partial')],
   ['model.name', text],
   ['model.folder', text],

@@ -1,4 +1,5 @@
 /** The traces that a page carries, and a panel over each: the same ones that VS Code opens. */
+import { embeddedFile } from '../../trace/embedded-file.ts';
 import { embeddedTraceId, type EmbeddedTrace } from '../../trace/embedding.ts';
 import { EvaluationReader } from '../../trace/evaluation/reader.ts';
 import { readTraceKind } from '../../trace/kind.ts';
@@ -7,7 +8,7 @@ import { ownRun } from '../compare/comparison.ts';
 import { EvaluationPanel } from '../evaluation/evaluation-panel.ts';
 import type { Host } from '../host.ts';
 import { Panel } from '../panel.ts';
-import { embeddedFile, EmbeddedSource } from '../source/embedded-source.ts';
+import { EmbeddedSource } from '../source/embedded-source.ts';
 import { TrafficPanel } from '../traffic/traffic-panel.ts';
 
 export type AnyPanel = Panel | EvaluationPanel | TrafficPanel;
