@@ -13,7 +13,8 @@ import { cannotOpen, openForReport } from './open-trace.ts';
 import { methodWords } from './run-facts.ts';
 import { embeddedEvaluation, reportedEvaluation, type SavedEvaluation } from './saved-evaluation.ts';
 
-const kinds = 'Name a trace (*.fovea), or a report of format html or json.';
+const kinds =
+  'Name a trace (*.fovea), or a report of format html or json. Others state under “Again” the command line to run.';
 
 export interface SavedRun {
   /** As the report calls it: "B MustDrop (code): scene.fovea". */

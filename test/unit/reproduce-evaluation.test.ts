@@ -1,6 +1,7 @@
 /** Questions of an evaluation that are asked again: what is compared, what is told, what is refused. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -115,6 +116,9 @@ test('a changed set, model, version or code is told, all at once, before anythin
   await writeFile(made('mine.mjs'), 'export default {};');
   const own = { ...metadata.conditions[1]!, id: 'mine.mjs#00000000@64', method: made('mine.mjs') };
   await refused({ conditions: [metadata.conditions[0]!, own] }, /the text of the method .*mine\.mjs/);
+  const digest = createHash('sha256').update('export default {};').digest('hex');
+  const same = { ...own, id: `mine.mjs#${digest.slice(0, 8)}@64` };
+  await refused({ conditions: [metadata.conditions[0]!, same], model: both.model }, /changed: the model \([^;]*\)\.$/);
   await writeFile(made('three.jsonl'), `${await readFile(made('three.jsonl'), 'utf8')}\n`);
   await refused({}, /the question set or one of its images/);
 });
