@@ -16,7 +16,7 @@ const bundled = fileURLToPath(new URL('../../media/models/fovea-tiny/', import.m
 const { scenes } = JSON.parse(readFileSync(new URL('../golden/golden.json', import.meta.url), 'utf8')) as {
   scenes: { file: string; question: string; prompt: string; generated: string }[];
 };
-/** An animation has no ids of its own: its prompt holds the first frame as any image. */
+/** An animation has no ids of its own: its prompt holds the first frame like an image. */
 const golden = { scenes: scenes.filter(({ file }) => file.endsWith('.png')) };
 
 /** The parts of the bundled model's config that a prompt depends on; the rest is any valid model. */

@@ -65,15 +65,20 @@ test('in a report the steps are gone through: tokens, pictures and costs are tho
     assert.match(words, new RegExp(`= ${readBy(step).tokens} HR tokens`), `step ${step}`);
     assert.match(await plain(page, 'step-body'), new RegExp(`reads${readBy(step).tokens} of 5184 tokens`));
   }
+  const drawn = (stage: string): Promise<string> =>
+    page.evaluate<string>(`document.querySelector('[data-testid="selection-${stage}"]').toDataURL()`);
+  const stepBefore = { attention: await drawn('attention'), read: await drawn('read') };
   await page.getByTestId('tokens').focus();
   await page.keyboard.press('ArrowRight');
   await page.getByTestId('step-name').filter({ hasText: 'step 3 of' }).waitFor();
   for (const stage of ['attention', 'normalised', 'binarised', 'cells', 'mask', 'read']) {
-    const url = await page.evaluate<string>(`document.querySelector('[data-testid="selection-${stage}"]').toDataURL()`);
+    const url = await drawn(stage);
     const { channels } = await sharp(Buffer.from(url.split(',')[1]!, 'base64')).stats();
     const range = Math.max(...channels.map(({ min, max }) => max - min));
     assert.ok(range > 100, `${stage} is empty: its levels differ by ${range}`);
   }
+  assert.notEqual(await drawn('attention'), stepBefore.attention);
+  assert.notEqual(await drawn('read'), stepBefore.read);
   assert.match(await plain(page, 'resolution-costs'), /FlexAttention.*LLaVA-HD/s);
   assert.match(await plain(page, 'detail-weights'), /^bundled weights/);
   await page.screenshot({ path: `${output}/detail-report.png` });
