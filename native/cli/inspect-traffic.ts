@@ -1,7 +1,7 @@
 /** `fovea inspect` of a traffic trace: its runs, its tables, and its checks made anew from the ledger. */
 import { openTrafficFile } from '../../trace/file.ts';
 import { checkRun } from '../../trace/traffic/checks.ts';
-import type { Ledger } from '../../trace/traffic/ledger.ts';
+import { type Ledger, ledgerOfRun } from '../../trace/traffic/ledger.ts';
 import type { RunCheck, TrafficRun, TrafficWorkload } from '../../trace/traffic/metadata.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import { trafficTensorNames, trafficTensorSpecs } from '../../trace/traffic/schema.ts';
@@ -46,14 +46,6 @@ export async function inspectTraffic(path: string, json: boolean, context: Comma
 }
 
 function checkAgain(run: TrafficRun, index: number, ledger: Ledger, { shape, sharding }: TrafficWorkload): RunCheck[] {
-  const of = <Event extends { readonly run: number }>(events: readonly Event[]): Event[] =>
-    events.filter(event => event.run === index);
-  const own: Ledger = {
-    transfers: of(ledger.transfers),
-    computes: of(ledger.computes),
-    waits: of(ledger.waits),
-    memory: of(ledger.memory),
-    agreement: of(ledger.agreement),
-  };
-  return checkRun(buildSchedule(run.algorithm, run.pass, { shape, sharding, wire: run.wire }), own, run.agreement);
+  const schedule = buildSchedule(run.algorithm, run.pass, { shape, sharding, wire: run.wire });
+  return checkRun(schedule, ledgerOfRun(ledger, index), run.agreement);
 }

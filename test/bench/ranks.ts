@@ -11,16 +11,16 @@
  *   --repeat 5 --warmup 2 --seconds 600 --out fovea-runs/bench-ranks --python python3
  *   --write-jobs       renews native/torch/jobs, with which a machine without Node runs fovea_ranks.bench, and stops
  *   --jobs-only        writes the jobs of these options and stops: they are fovea_ranks.bench's --jobs
- *   --table-only       makes the table of traces that are there already
+ *   --table-only       makes the tables of the traces that are there already
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { elementTypes } from '../../trace/traffic/schedule.ts';
 import { benchPresets, committedRanks, presetJobs, smokeJobs } from './rank-jobs.ts';
-import { ranksTable } from './ranks-table.ts';
+import { linksTable, measuredTraffic, passesTable } from './ranks-table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -68,10 +68,13 @@ function runBench(jobs: string): void {
 }
 
 async function writeTable(folder: string): Promise<void> {
-  spawnSync('tar', ['-xf', 'traces.tar'], { cwd: folder, stdio: 'inherit' });
+  if (existsSync(path.join(folder, 'traces.tar'))) {
+    spawnSync('tar', ['-xf', 'traces.tar'], { cwd: folder, stdio: 'inherit' });
+  }
   const files = readdirSync(folder).filter(name => name.endsWith('.fovea'));
   if (files.length === 0) throw new Error(`There are no traces in ${folder}.`);
-  const table = await ranksTable(files.sort().map(name => path.join(folder, name)));
+  const traces = await measuredTraffic(files.sort().map(name => path.join(folder, name)));
+  const table = `${linksTable(traces)}\n${passesTable(traces)}`;
   writeFileSync(path.join(folder, 'table.md'), table);
   console.log(table);
 }

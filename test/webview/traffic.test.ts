@@ -6,6 +6,7 @@ import { openTrafficFile } from '../../trace/file.ts';
 import type { Ledger } from '../../trace/traffic/ledger.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { quadrantMap } from '../../trace/traffic/planner.ts';
+import { ledgerOfRun } from '../../trace/traffic/ledger.ts';
 import { ratesOfRun } from '../../trace/traffic/run-rates.ts';
 import { seconds } from '../../webview/traffic/quantity.ts';
 import { output, PanelFixture, picture, smallTrace, textOf, waitForText } from './panel-fixture.ts';
@@ -254,16 +255,16 @@ for (const theme of themes) {
 
 test('the map of sizes is the planner’s, cell by cell, and tells the cell under the pointer', async () => {
   const { metadata, ledger } = await contents(image);
-  const [run] = metadata.runs;
-  const own = { ...ledger, computes: ledger.computes.filter(event => event.run === 0) };
-  const { rates } = ratesOfRun(run!, own);
+  const beside = metadata.runs.map((run, index) => ({ run, ledger: ledgerOfRun(ledger, index) }));
+  const { run } = beside[0]!;
+  const { rates } = ratesOfRun(beside[0]!, beside, metadata.workload);
   await fixture.withPanel(smallTrace, { traffic: image }, async panel => {
     const rows = await tableOf(panel, '.quadrants', 'quadrants');
     assert.ok(rows.length >= 10 * 15, String(rows.length));
     const { shape } = metadata.workload;
     for (const row of [rows[0]!, rows[100]!, rows.at(-1)!]) {
       const [queries, keys, lv, ring] = row;
-      const point = { ranks: 8, pass: 'forward' as const, shape, wire: run!.wire, rates };
+      const point = { ranks: 8, pass: 'forward' as const, shape, wire: run.wire, rates };
       const [cell] = quadrantMap([number(queries!)], [number(keys!)], point);
       assert.deepEqual([lv, ring], [seconds(cell!.lvXattn), seconds(cell!.ring)]);
     }

@@ -177,3 +177,16 @@ export interface Ledger {
 }
 
 export const emptyLedger: Ledger = { transfers: [], computes: [], waits: [], memory: [], agreement: [] };
+
+/** The events of one of the metadata's `runs`. */
+export function ledgerOfRun(ledger: Ledger, index: number): Ledger {
+  const own = <Event extends { readonly run: number }>(events: readonly Event[]): Event[] =>
+    events.filter(({ run }) => run === index);
+  return {
+    transfers: own(ledger.transfers),
+    computes: own(ledger.computes),
+    waits: own(ledger.waits),
+    memory: own(ledger.memory),
+    agreement: own(ledger.agreement),
+  };
+}

@@ -32,19 +32,20 @@ export function flopsOf(operation: ComputeOperation, { shape, sharding }: Sizes)
   return perPair * rows * keys * operation.heads * shape.headSize;
 }
 
+/** Bytes that are read and written to put results together: two operands and one result, in float32. */
+export function mergedBytes(operation: ComputeOperation, { shape, sharding, wire }: Sizes): number {
+  if (operation.op === 'attend' || operation.op === 'differentiate') return 0;
+  const keyValue = operation.op !== 'delta' && operation.kind === 'dK';
+  const rows = (keyValue ? sharding.keyRows : sharding.queryRows)[operation.owner]!;
+  const keyValueHeads = wire.repeatKeyValueHeads ? shape.queryHeads : shape.keyValueHeads;
+  const heads = keyValue ? 2 * keyValueHeads : shape.queryHeads;
+  return 3 * 4 * rows * heads * shape.headSize;
+}
+
 export function costsOf(sizes: Sizes, rates: Rates): Costs {
-  const { shape, sharding } = sizes;
   return {
-    compute(operation) {
-      if (operation.op === 'attend' || operation.op === 'differentiate') {
-        return flopsOf(operation, sizes) / rates.flopsPerSecond;
-      }
-      const keyValue = operation.op !== 'delta' && operation.kind === 'dK';
-      const rows = (keyValue ? sharding.keyRows : sharding.queryRows)[operation.owner]!;
-      const heads = keyValue ? 2 * shape.keyValueHeads : shape.queryHeads;
-      // Two operands are read and one result is written, in float32.
-      return (3 * 4 * rows * heads * shape.headSize) / rates.memoryBandwidth;
-    },
+    compute: operation =>
+      flopsOf(operation, sizes) / rates.flopsPerSecond + mergedBytes(operation, sizes) / rates.memoryBandwidth,
     exchange: exchange => exchangeTime(exchange, rates),
   };
 }

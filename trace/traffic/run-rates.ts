@@ -1,7 +1,9 @@
 /** At what rates the ranks of a trace worked, for predictions at other sizes. */
-import type { ComputeEvent, Ledger } from './ledger.ts';
+import type { ComputeEvent, Ledger, TransferEvent } from './ledger.ts';
 import type { TrafficRun } from './metadata.ts';
-import type { Rates } from './planner.ts';
+import { mergedBytes, type Rates } from './planner.ts';
+import { buildSchedule } from './schedules/build-schedule.ts';
+import type { Sizes } from './sizes.ts';
 
 export interface RunRates {
   readonly rates: Rates;
@@ -10,24 +12,33 @@ export interface RunRates {
   readonly link: 'emulated' | 'measured' | 'assumed';
 }
 
+export interface RunOnRecord {
+  readonly run: TrafficRun;
+  /** Its own events. */
+  readonly ledger: Ledger;
+}
+
 /** What table 3 of the paper implies for its cluster (docs/lv-xattn.md). */
 const paperBandwidth = 3e9;
 const paperFlops = 12e12;
 
-const attends = ({ kind }: ComputeEvent): boolean => kind === 'attention' || kind === 'gradient';
-
-/** @param run the run that rates are wanted of @param ledger its own events */
-export function ratesOfRun(run: TrafficRun, ledger: Ledger): RunRates {
-  const { links, backend, predicted } = run;
-  const flops = measuredFlops(ledger.computes);
-  const bandwidth = links.bandwidth ?? (backend.name === 'torch-nccl' ? measuredBandwidth(ledger) : undefined);
+/** @param base the run whose rates are wanted @param beside all runs of the trace: they used the same links */
+export function ratesOfRun(
+  base: RunOnRecord,
+  beside: readonly RunOnRecord[],
+  { shape, sharding }: Omit<Sizes, 'wire'>,
+): RunRates {
+  const { links, backend, predicted, wire } = base.run;
+  const flops = measuredFlops(base.ledger.computes);
+  const onLinks = beside.filter(({ run }) => run.backend.name === 'torch-nccl' && !run.links.simulated);
+  const measured = backend.name === 'torch-nccl' ? measuredBandwidth(onLinks) : undefined;
+  const bandwidth = links.bandwidth ?? measured;
   return {
     rates: {
       flopsPerSecond: flops ?? predicted?.flopsPerSecond ?? paperFlops,
       bandwidth: bandwidth ?? paperBandwidth,
       latency: links.latency,
-      // Merging is small beside both, and differs between algorithms by less than the rates are known.
-      memoryBandwidth: Infinity,
+      memoryBandwidth: measuredMerging(base, { shape, sharding, wire }) ?? Infinity,
     },
     compute: flops === undefined ? 'assumed' : 'measured',
     link: links.simulated && links.bandwidth !== null ? 'emulated' : bandwidth === undefined ? 'assumed' : 'measured',
@@ -36,18 +47,42 @@ export function ratesOfRun(run: TrafficRun, ledger: Ledger): RunRates {
 
 function measuredFlops(computes: readonly ComputeEvent[]): number | undefined {
   let [flops, nanoseconds] = [0, 0];
-  for (const event of computes.filter(attends)) {
-    if (!Number.isFinite(event.ended) || event.flops === 0) continue;
-    flops += event.flops;
-    nanoseconds += event.ended - event.started;
+  for (const { kind, flops: some, started, ended } of computes) {
+    if ((kind !== 'attention' && kind !== 'gradient') || !Number.isFinite(ended) || some === 0) continue;
+    flops += some;
+    nanoseconds += ended - started;
   }
   return nanoseconds > 0 ? flops / (nanoseconds / 1e9) : undefined;
 }
 
-/** Of the fastest large message: small ones and ones that waited for a peer say nothing of the link. */
-function measuredBandwidth({ transfers }: Ledger): number | undefined {
-  const rates = transfers
-    .filter(({ started, ended }) => ended > started)
-    .map(({ bytes, started, ended }) => bytes / ((ended - started) / 1e9));
+/** Only gradients of K and V are worth counting: merging O takes less than the other rates are known to. */
+function measuredMerging({ run, ledger }: RunOnRecord, sizes: Sizes): number | undefined {
+  if (run.pass !== 'backward') return undefined;
+  const merges = ledger.computes.filter(({ kind, ended }) => kind === 'merge' && Number.isFinite(ended));
+  const nanoseconds = merges.reduce((sum, { started, ended }) => sum + ended - started, 0);
+  if (nanoseconds === 0) return undefined;
+  const { programs } = buildSchedule(run.algorithm, run.pass, sizes);
+  const merging = programs.flatMap(({ operations }) => operations.filter(({ op }) => op === 'merge'));
+  const bytes = merging.reduce(
+    (sum, operation) => sum + (operation.op === 'merge' ? mergedBytes(operation, sizes) : 0),
+    0,
+  );
+  return bytes / (nanoseconds / 1e9);
+}
+
+/** Of the fastest exchange: small ones and ones that waited for a peer say nothing of the link. */
+function measuredBandwidth(runs: readonly RunOnRecord[]): number | undefined {
+  const rates = runs.flatMap(({ ledger }) => [...exchangeRates(ledger.transfers)]);
   return rates.length > 0 ? Math.max(...rates) : undefined;
+}
+
+/** Bytes/s. Messages between the same ranks that began and ended together went over the link as one. */
+function exchangeRates(transfers: readonly TransferEvent[]): Iterable<number> {
+  const rates = new Map<string, number>();
+  for (const { source, destination, bytes, started, ended } of transfers) {
+    if (!(ended > started)) continue;
+    const exchange = `${source} ${destination} ${started} ${ended}`;
+    rates.set(exchange, (rates.get(exchange) ?? 0) + bytes / ((ended - started) / 1e9));
+  }
+  return rates.values();
 }

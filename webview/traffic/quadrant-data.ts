@@ -46,7 +46,7 @@ export function quadrantData(
   const ring = ofPass.find(({ run }) => run.algorithm === 'ring');
   const base = lv ?? ring;
   if (!base) return undefined;
-  const known = ratesOfRun(base.run, base.ledger);
+  const known = ratesOfRun(base, runs, { shape, sharding });
   const wire = { ...base.run.wire, repeatKeyValueHeads: ring?.run.wire.repeatKeyValueHeads ?? false };
   const { ranks } = base;
   const point = { ranks, pass, shape, wire, rates: known.rates };

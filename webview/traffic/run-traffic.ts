@@ -1,6 +1,6 @@
 /** One algorithm's part of a traffic trace, in the form in which it is drawn. */
 import { measuredTimes } from '../../trace/traffic/checks.ts';
-import type { ComputeEvent, Ledger, TransferEvent } from '../../trace/traffic/ledger.ts';
+import { type ComputeEvent, type Ledger, ledgerOfRun, type TransferEvent } from '../../trace/traffic/ledger.ts';
 import {
   rankCount,
   runLabel,
@@ -34,7 +34,7 @@ const keyValueKinds: readonly TensorKind[] = ['K', 'V', 'dK', 'dV'];
 export function runTraffic(metadata: TrafficMetadata, ledger: Ledger): RunTraffic[] {
   const ranks = rankCount(metadata.workload);
   return metadata.runs.map((run, index) => {
-    const own = ledgerOf(ledger, index);
+    const own = ledgerOfRun(ledger, index);
     const moving = movingIn(own.transfers);
     return {
       index,
@@ -49,18 +49,6 @@ export function runTraffic(metadata: TrafficMetadata, ledger: Ledger): RunTraffi
       end: lastEnd(own),
     };
   });
-}
-
-function ledgerOf(ledger: Ledger, index: number): Ledger {
-  const own = <Event extends { readonly run: number }>(events: readonly Event[]): Event[] =>
-    events.filter(({ run }) => run === index);
-  return {
-    transfers: own(ledger.transfers),
-    computes: own(ledger.computes),
-    waits: own(ledger.waits),
-    memory: own(ledger.memory),
-    agreement: own(ledger.agreement),
-  };
 }
 
 function movingIn(transfers: readonly TransferEvent[]): Moving {
