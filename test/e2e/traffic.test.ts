@@ -20,7 +20,8 @@ before(async () => {
   const clip = await sharp(frames, { join: { animated: true } })
     .gif()
     .toBuffer();
-  fixture = await Fixture.start({ files: { 'clip.gif': clip } });
+  const measured = fs.readFileSync(path.join(projectFolder, 'docs/two-h100/llama3-v-1-link-none.fovea'));
+  fixture = await Fixture.start({ files: { 'clip.gif': clip, 'two-h100.fovea': measured } });
 });
 after(async () => {
   await fixture[Symbol.asyncDispose]();
@@ -121,7 +122,7 @@ test('the trace stands in the Runs view with its ranks and size; Delete closes i
   const before = fs.readFileSync(trace());
   await row.click();
   await workbench.webview('[data-testid=byte-matrix]');
-  await row.click();
+  // A click shows the run and leaves the focus in the view.
   await page.keyboard.press('Delete');
   const message = workbench.notification(new RegExp(name.replaceAll('.', '\\.')));
   await message.waitFor();
@@ -132,6 +133,18 @@ test('the trace stands in the Runs view with its ranks and size; Delete closes i
   assert.ok(before.equals(fs.readFileSync(path.join(editor.workspace, 'runs', name))));
   await row.click();
   await workbench.webview('[data-testid=byte-matrix]');
+});
+
+test('what two GPUs measured opens: every run complete, LV-XAttn beside five rivals', async () => {
+  const { workbench } = fixture;
+  await workbench.openFile('two-h100.fovea');
+  const frame = await workbench.webview('[data-testid=byte-matrix]');
+  const rows = frame.locator('[data-testid=run-rows] tbody tr');
+  await rows.nth(5).waitFor();
+  for (const row of await rows.allInnerTexts()) assert.match(row, /✓ 2 of 2 ranks/);
+  assert.equal(await frame.getByTestId('violations').count(), 0);
+  await idle(workbench);
+  await workbench.screenshot('traffic-two-gpus');
 });
 
 const testWithTorch: typeof test =

@@ -41,7 +41,7 @@ export function imageItem({ group }: ImageNode, thumbnail: vscode.Uri | undefine
   return item;
 }
 
-export function runItem(node: RunNode, command: Omit<vscode.Command, 'arguments'>): vscode.TreeItem {
+export function runItem(node: RunNode, command: vscode.Command): vscode.TreeItem {
   const { run } = node;
   const { question, answer, created, status } = run.metadata;
   const cancelled = status.state === 'cancelled';
@@ -53,7 +53,7 @@ export function runItem(node: RunNode, command: Omit<vscode.Command, 'arguments'
   item.description = [said, time].filter(text => text !== '').join(' · ');
   item.iconPath = new vscode.ThemeIcon(cancelled ? 'circle-slash' : 'eye');
   item.contextValue = 'run';
-  item.command = { ...command, arguments: [node] };
+  item.command = command;
   item.accessibilityInformation = {
     label: vscode.l10n.t(
       'Run: {0} Answer: {1}, {2}, {3}',

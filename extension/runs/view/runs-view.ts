@@ -103,13 +103,12 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
       const { evaluationItem, evaluationsItem } = await import('./evaluation-items.ts');
       return node.kind === 'evaluations' ? evaluationsItem(node) : evaluationItem(node);
     }
-    const open = { command: 'fovea.runs.open', title: vscode.l10n.t('Open') };
     if (node.kind === 'trafficGroup' || node.kind === 'traffic') {
       const { trafficGroupItem, trafficItem } = await import('./traffic-items.ts');
-      return node.kind === 'traffic' ? trafficItem(node, open) : trafficGroupItem(node);
+      return node.kind === 'traffic' ? trafficItem(node, opens(node.traffic.path)) : trafficGroupItem(node);
     }
     const { imageItem, runItem } = await import('./run-items.ts');
-    if (node.kind === 'run') return runItem(node, open);
+    if (node.kind === 'run') return runItem(node, opens(node.run.path));
     return imageItem(node, (await this.thumbnailFiles()).get(node.group));
   }
 
@@ -146,4 +145,13 @@ function listedTrace(value: unknown): ListedTrace | undefined {
   if (typeof node !== 'object' || node === null) return undefined;
   if (node.kind === 'run') return node.run;
   return node.kind === 'traffic' ? node.traffic : undefined;
+}
+
+/** As files in the Explorer: VS Code leaves the focus in the tree after a click, so that Delete goes on working, and moves it after Enter. */
+function opens(trace: string): vscode.Command {
+  return {
+    command: 'vscode.open',
+    title: vscode.l10n.t('Open'),
+    arguments: [vscode.Uri.file(trace), { preview: false } satisfies vscode.TextDocumentShowOptions],
+  };
 }

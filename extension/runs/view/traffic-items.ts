@@ -27,7 +27,7 @@ export function trafficGroupItem({ traffic }: TrafficGroupNode): vscode.TreeItem
   return item;
 }
 
-export function trafficItem(node: TrafficNode, command: Omit<vscode.Command, 'arguments'>): vscode.TreeItem {
+export function trafficItem(node: TrafficNode, command: vscode.Command): vscode.TreeItem {
   const { traffic } = node;
   const label = oneLine(traffic.question ?? '') || oneLine(traffic.workload);
   const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.None);
@@ -43,7 +43,7 @@ export function trafficItem(node: TrafficNode, command: Omit<vscode.Command, 'ar
     traffic.failed ? 'error' : traffic.state === 'partial' ? 'circle-slash' : 'server-process',
   );
   item.contextValue = 'traffic';
-  item.command = { ...command, arguments: [node] };
+  item.command = command;
   item.tooltip = tooltip(traffic);
   item.accessibilityInformation = {
     label: vscode.l10n.t(
