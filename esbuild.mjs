@@ -52,6 +52,12 @@ export const targets = {
     outputs: ['dist/method-worker.cjs'],
     options: commonJs,
   },
+  /** The thread that reads whole weight files. */
+  digestWorker: {
+    entry: 'native/checkpoint/digest-worker.ts',
+    outputs: ['dist/digest-worker.cjs'],
+    options: commonJs,
+  },
   webview: {
     entry: 'webview/main.ts',
     outputs: ['dist/webview/main.js', 'dist/webview/main.css'],

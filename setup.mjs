@@ -26,6 +26,7 @@ const outputs = [
   'dist/extension.cjs',
   'dist/server.cjs',
   'dist/cli.cjs',
+  'dist/digest-worker.cjs',
   'dist/method-worker.cjs',
   'dist/traffic-worker.cjs',
   'dist/webview/main.js',

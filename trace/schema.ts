@@ -9,6 +9,7 @@ import { fateTensorSpecs } from './fate-tensors.ts';
 import { firstScore, type TokenReduction } from './fates.ts';
 import { type HighResolution, highResolutionGroups, stepCount } from './high-resolution.ts';
 import { highResolutionTensorSpecs } from './high-resolution-tensors.ts';
+import type { ModelFile } from './model-files.ts';
 import type { Axis, TensorSpec } from './tensor-spec.ts';
 
 export const schemaVersion = 1;
@@ -67,6 +68,8 @@ export interface ModelDescription {
   readonly storedPrecision: string;
   /** sha256 of config.json and of the header of every weight file, hex. */
   readonly digest: string;
+  /** Every file that the run was made with; absent where the producer did not say. */
+  readonly files?: readonly ModelFile[];
   readonly vision: {
     readonly layers: number;
     readonly heads: number;

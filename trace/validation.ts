@@ -16,6 +16,7 @@ import {
   text,
   valueAt,
 } from './field-checks.ts';
+import { modelFiles } from './model-files.ts';
 import { parseDescription } from './kind.ts';
 import { isRecord, type TensorEntry } from './safetensors.ts';
 import { axisLength, schemaVersion, tensorNames, tensorSpecs, type RunMetadata, type TensorSpec } from './schema.ts';
@@ -61,6 +62,7 @@ const checkedFields: readonly (readonly [string, Check])[] = [
   ['model.bundled', flag],
   ['model.parameters', count],
   ['model.digest', text],
+  ['model.files', optional(modelFiles)],
   ['model.vision.layers', modelSize],
   ['model.vision.heads', modelSize],
   ['model.vision.featureLayers', list],

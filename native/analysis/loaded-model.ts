@@ -1,6 +1,7 @@
 /** Keeps one model's weights in memory between runs, for as long as they are the right ones. */
-import { stat } from 'node:fs/promises';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { FileDigests } from '../checkpoint/file-digests.ts';
+import { fileStamp } from '../checkpoint/stored-file.ts';
 import type { Engine } from '../engine/engine.ts';
 import { loadOnnxEngine } from '../engine/onnx/onnx-engine.ts';
 import { type ProcessorSettings, readProcessorSettings } from '../image/processor-settings.ts';
@@ -44,11 +45,10 @@ export async function openModelFiles(folder: string, visionTower?: string): Prom
   };
 }
 
-/** The digest covers configuration and headers; times and sizes tell weights that were replaced under them. */
+/** The digest covers configuration and headers; stamps tell weights that were replaced under them. */
 async function fingerprint({ digest, weights }: Checkpoint): Promise<string> {
   const files = [...new Set([...weights.values()].map(weight => weight.file))].sort();
-  const stamps = await Promise.all(files.map(async file => stat(file)));
-  return [digest, ...stamps.map(({ mtimeMs, size }) => `${mtimeMs}/${size}`)].join(' ');
+  return [digest, ...(await Promise.all(files.map(fileStamp)))].join(' ');
 }
 
 interface LoadedEngine {
@@ -58,6 +58,8 @@ interface LoadedEngine {
 }
 
 export class LoadedModel {
+  /** Of this model's files and of those before it. */
+  readonly digests = new FileDigests();
   private loaded: LoadedEngine | undefined;
   private loadCount = 0;
 

@@ -1,24 +1,16 @@
 /** The composition root of an analysis: from a request to a trace on disk. */
 import { resolve } from 'node:path';
 import { partialExtension } from '../../trace/file.ts';
+import type { ModelFile } from '../../trace/model-files.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
-import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { type CrossAttentionWeights, openCrossAttention } from '../checkpoint/cross-attention-weights.ts';
-import { type HighResolutionProjections, openHighResolution } from '../checkpoint/high-resolution-weights.ts';
 import { projectionDistances } from '../checkpoint/projection-distances.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
 import { checkInputSize, type ModelInput, prepareImage, type RgbImage } from '../image/preprocess.ts';
-import {
-  type ChosenMethod,
-  chooseMethod,
-  fetchesHighResolution,
-  imageSideOf,
-  readsCrossAttention,
-} from '../methods/choose-method.ts';
+import { type ChosenMethod, chooseMethod, imageSideOf } from '../methods/choose-method.ts';
 import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
@@ -29,6 +21,7 @@ import { makeHoverPictures, makeThumbnail } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
+import { filesBeside, type MethodWeights, openMethodWeights } from './method-weights.ts';
 import {
   type LogitsObserver,
   type ModelInput as RunInput,
@@ -94,21 +87,26 @@ export class Pipeline {
     const { checkpoint, tokenizer, template } = files;
     const { config } = checkpoint;
     const prompt = buildPrompt(request.question, request.maxNewTokens, config, tokenizer, template);
-    const projections = await projectionsOf(request, checkpoint);
-    const crossAttention = await crossAttentionOf(request, checkpoint);
-    const method = await methodOf(request, config, prompt, { projections, crossAttention }, signal);
+    const weights = await openMethodWeights(checkpoint, request.method ? [request.method] : []);
+    const method = await methodOf(request, config, prompt, weights, signal);
+    const ended = new AbortController();
+    const unlessEnded = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]);
+    const readFiles = [...checkpoint.files, ...filesBeside(weights)];
+    const digests = traced ? early(this.model.digests.of(readFiles, unlessEnded)) : undefined;
     try {
       return await this.runMethod(
-        { request, loadable, files, prompt, projections, crossAttention, method, started, tracePath },
+        { request, loadable, files, digests, prompt, weights, method, started, tracePath },
         options,
       );
     } finally {
+      ended.abort();
       await method?.dispose?.();
     }
   }
 
   private async runMethod(prepared: Prepared, options: AnalysisOptions): Promise<Analysis> {
-    const { request, loadable, files, prompt, projections, started, tracePath } = prepared;
+    const { request, loadable, files, prompt, started, tracePath } = prepared;
+    const { projections, crossAttention: weights } = prepared.weights;
     const { progress, signal, traced = true, observer } = options;
     const { checkpoint, tokenizer, processor } = files;
     const { config } = checkpoint;
@@ -126,7 +124,6 @@ export class Pipeline {
       };
     const input = highResolution?.low ?? resized;
     const { crossAttention: crossPlan } = method ?? {};
-    const { crossAttention: weights } = prepared;
     const crossAttention =
       crossPlan &&
       weights &&
@@ -170,6 +167,8 @@ export class Pipeline {
     let metadata = describeRun({
       request,
       checkpoint,
+      // Cancelled, or with files that are gone by now, a run is kept, and does not say what they were.
+      files: await prepared.digests?.catch(() => undefined),
       engine,
       image,
       input,
@@ -253,9 +252,10 @@ interface Prepared {
   readonly loadable: ModelFiles;
   /** The model as it looks for the size of image that is to stand in its sequence. */
   readonly files: ModelFiles;
+  /** Of all that is read of the model; undefined where no trace is to say. */
+  readonly digests: Promise<readonly ModelFile[]> | undefined;
   readonly prompt: Prompt;
-  readonly projections: Awaited<ReturnType<typeof projectionsOf>>;
-  readonly crossAttention: CrossAttentionWeights | undefined;
+  readonly weights: MethodWeights;
   readonly method: ChosenMethod | undefined;
   /** `performance.now()` when the run began. */
   readonly started: number;
@@ -285,28 +285,12 @@ function checkRequest({ imagePath, modelFolder, tracePath, maxNewTokens, device,
   if (!devices.includes(device)) reject(`There is no device "${device}".`, `Devices: ${devices.join(', ')}.`);
 }
 
-/** @throws FoveaError where the weights that read high-resolution tokens are named and not as described */
-async function projectionsOf(
-  { method }: AnalyzeRequest,
-  checkpoint: Checkpoint,
-): Promise<HighResolutionProjections | undefined> {
-  return method && fetchesHighResolution(method) ? openHighResolution(checkpoint) : undefined;
-}
-
-/** @throws FoveaError where the weights of cross-attention are not as described */
-async function crossAttentionOf(
-  { method }: AnalyzeRequest,
-  checkpoint: Checkpoint,
-): Promise<CrossAttentionWeights | undefined> {
-  return method && readsCrossAttention(method) ? openCrossAttention(checkpoint) : undefined;
-}
-
 /** @throws FoveaError `usage`, `budget-impossible` or `architecture-unsupported` */
 async function methodOf(
   { method }: AnalyzeRequest,
   config: ModelConfig,
   prompt: Prompt,
-  { projections, crossAttention }: Pick<Prepared, 'projections' | 'crossAttention'>,
+  { projections, crossAttention }: MethodWeights,
   signal: AbortSignal | undefined,
 ): Promise<ChosenMethod | undefined> {
   if (!method) return undefined;

@@ -1,6 +1,7 @@
 /** What a trace says about its run, put together from what each part of the pipeline knows. */
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
+import type { ModelFile } from '../../trace/model-files.ts';
 import { type RunMetadata, schemaVersion, type StageTimings } from '../../trace/schema.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { gridSide, type VisionConfig } from '../checkpoint/model-config.ts';
@@ -17,6 +18,8 @@ import type { ModelRun } from './model-run.ts';
 export interface RunParts {
   readonly request: AnalyzeRequest;
   readonly checkpoint: Checkpoint;
+  /** Undefined where nobody looked. */
+  readonly files: readonly ModelFile[] | undefined;
   readonly engine: EngineDescription;
   readonly image: DecodedImage;
   readonly input: ModelInput;
@@ -28,7 +31,7 @@ export interface RunParts {
 }
 
 export function describeRun(parts: RunParts): RunMetadata {
-  const { request, checkpoint, engine, image, input, display, prompt, run } = parts;
+  const { request, checkpoint, files, engine, image, input, display, prompt, run } = parts;
   const side = gridSide(checkpoint.config.vision);
   const cancelled = run.stop === 'cancelled';
   return {
@@ -38,7 +41,7 @@ export function describeRun(parts: RunParts): RunMetadata {
     status: cancelled ? { state: 'cancelled', after: `token ${run.generated.length}` } : { state: 'complete' },
     producer: { name: 'fovea', version },
     engine: { ...engine, hardware: hardware() },
-    model: describeModel(checkpoint),
+    model: describeModel(checkpoint, files),
     method: run.method,
     reduction: run.reduction,
     ...(run.highResolution && { highResolution: run.highResolution }),
@@ -78,7 +81,10 @@ function coveredByPatches(crop: ModelInput['crop'], vision: VisionConfig): Model
   return { ...crop, width: crop.width * share, height: crop.height * share };
 }
 
-function describeModel({ folder, config, parameters, storedPrecision, digest }: Checkpoint): RunMetadata['model'] {
+function describeModel(
+  { folder, config, parameters, storedPrecision, digest }: Checkpoint,
+  files: RunParts['files'],
+): RunMetadata['model'] {
   const { vision, decoder } = config;
   return {
     name: modelName(folder),
@@ -88,6 +94,7 @@ function describeModel({ folder, config, parameters, storedPrecision, digest }: 
     parameters,
     storedPrecision,
     digest,
+    ...(files && { files }),
     vision: {
       layers: vision.layers,
       heads: vision.heads,

@@ -11,6 +11,7 @@ import { readLlavaLayout } from './llava-layout.ts';
 import type { ModelConfig } from './model-config.ts';
 import type { ModelWeights } from './model-weights.ts';
 import { parseModelConfig } from './parse-config.ts';
+import { configurationFiles, type StoredFile } from './stored-file.ts';
 import { findVisionTower, withTowerWeights } from './vision-tower.ts';
 import { readWeightFiles } from './weight-files.ts';
 import type { Weight, WeightIndex } from './weight-index.ts';
@@ -29,6 +30,8 @@ export interface Checkpoint {
   readonly parameters: number;
   /** Data type on disk of most weights: "F16", "BF16" or "F32". */
   readonly storedPrecision: string;
+  /** All that any run of it reads; what only some methods need lies beside them. */
+  readonly files: readonly StoredFile[];
   /** sha256 of config.json and of the header of every weight file, a vision tower's that lies elsewhere included, hex. */
   readonly digest: string;
   /** Estimated bytes of memory for the weights once loaded for arithmetic in F32. */
@@ -51,7 +54,7 @@ export async function openCheckpoint(folder: string, visionTower?: string): Prom
   // Before the weights: a checkpoint of another architecture is better told so than that its files are unusual.
   parseModelConfig({ config, generation, tower }, true);
   const own = await readWeightFiles(absolute);
-  const { index, headerDigests } = tower ? await withTowerWeights(absolute, own, tower) : own;
+  const { index, files, headerDigests } = tower ? await withTowerWeights(absolute, own, tower) : own;
   const modelConfig = parseModelConfig({ config, generation, tower }, hasStoredHead(index));
   const { model, used } = findModelWeights(index, modelConfig);
   const configText = (await readCheckpointText(absolute, 'config.json')) ?? '';
@@ -63,6 +66,7 @@ export async function openCheckpoint(folder: string, visionTower?: string): Prom
     model,
     parameters: sum(used.map(weight => elementCount(weight.shape))),
     storedPrecision: prevalentType(used),
+    files: [...(await configurationFiles(absolute, tower?.folder)), ...files],
     digest: createHash('sha256')
       .update([configText, ...headerDigests].join('\n'))
       .digest('hex'),

@@ -11,6 +11,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { ConfigSection } from './config-section.ts';
 import { gridSide, type ModelConfig } from './model-config.ts';
 import type { LinearWeights } from './model-weights.ts';
+import { fileStamp, type StoredFile } from './stored-file.ts';
 import { WeightFinder } from './weight-finder.ts';
 import { readWeightHeader } from './weight-header.ts';
 import type { Weight } from './weight-index.ts';
@@ -49,6 +50,7 @@ export interface CrossAttentionLayerWeights {
 export interface CrossAttentionWeights {
   /** Differs where any of the weights does. */
   readonly id: string;
+  readonly files: readonly StoredFile[];
   readonly description: CrossAttentionDescription;
   readonly layers: ReadonlyMap<number, CrossAttentionLayerWeights>;
   /** [hidden]; absent without `keyValueNorm` */
@@ -79,8 +81,7 @@ export async function openCrossAttention(checkpoint: Checkpoint): Promise<CrossA
     const hint = `Put ${weights} beside it, or remove ${name} to run without cross-attention.`;
     throw new FoveaError('checkpoint-missing', `There is ${name}, but no ${weights}.`, hint, { cause });
   });
-  const { tensors, digest } = await readWeightHeader(file, crossAttentionFiles.weights);
-  const { mtimeMs, size } = await stat(file);
+  const { tensors } = await readWeightHeader(file, crossAttentionFiles.weights);
   const finder = new WeightFinder(new Map(tensors.map(tensor => [tensor.name, tensor])));
   const { hiddenSize } = config.decoder;
   const shared = finder.at('language_model.');
@@ -99,7 +100,8 @@ export async function openCrossAttention(checkpoint: Checkpoint): Promise<CrossA
   finder.throwMismatches(crossAttentionFiles.description);
   const elements = finder.used.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
   return {
-    id: [file, digest, mtimeMs, size, JSON.stringify(json)].join(' '),
+    id: [file, await fileStamp(file), JSON.stringify(json)].join(' '),
+    files: Object.values(crossAttentionFiles).map(name => ({ name, path: join(folder, name) })),
     description,
     ...weights,
     requiredBytes: elements * Float32Array.BYTES_PER_ELEMENT,

@@ -11,6 +11,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { ConfigSection } from './config-section.ts';
 import type { DecoderConfig } from './model-config.ts';
 import type { LinearWeights } from './model-weights.ts';
+import { fileStamp, type StoredFile } from './stored-file.ts';
 import { WeightFinder } from './weight-finder.ts';
 import { readWeightHeader } from './weight-header.ts';
 import type { WeightIndex } from './weight-index.ts';
@@ -44,6 +45,8 @@ export interface LayerProjections {
 export interface HighResolutionProjections {
   /** Differs where any of the weights does. */
   readonly id: string;
+  /** Besides those of the checkpoint. */
+  readonly files: readonly StoredFile[];
   readonly description: HighResolutionDescription;
   readonly layers: ReadonlyMap<number, LayerProjections>;
   /** Bytes in memory, float32. */
@@ -107,7 +110,13 @@ async function describedWeights({ folder, config }: Checkpoint): Promise<HighRes
   const names = { key: section.text('key', ''), value: section.text('value', '') };
   const index: WeightIndex = new Map(header.tensors.map(tensor => [tensor.name, tensor]));
   const pooledCells = section.has('pooledCells') ? section.size('pooledCells', releasedCells) : undefined;
-  return projections(`${file} ${header.digest}`, index, config.decoder, names, {
+  const source: ProjectionSource = {
+    id: [file, await fileStamp(file), JSON.stringify(json)].join(' '),
+    files: [descriptionFile, fileName].map(name => ({ name, path: join(folder, name) })),
+    index,
+    names,
+  };
+  return projections(source, config.decoder, {
     kind: 'bundled',
     source: section.text('title', fileName),
     zoom: section.size('zoom', releasedZoom),
@@ -145,7 +154,7 @@ async function releasedWeights(checkpoint: Checkpoint): Promise<HighResolutionPr
     key: `${prefix}{layer}.self_attn.k_proj_hd.weight`,
     value: `${prefix}{layer}.self_attn.v_proj_hd.weight`,
   };
-  return projections(`released ${digest}`, weights, config.decoder, names, {
+  return projections({ id: `released ${digest}`, files: [], index: weights, names }, config.decoder, {
     ...copiedDescription(layers),
     kind: 'released',
     source: 'k_proj_hd and v_proj_hd of the checkpoint',
@@ -170,15 +179,19 @@ function copiedWeights({ model, config, folder, digest }: Checkpoint): HighResol
   const layers = new Map(
     model.decoderLayers.map(({ key, value }, layer): [number, LayerProjections] => [layer, { key, value }]),
   );
-  return { id: `copied ${folder} ${digest}`, description, layers, requiredBytes: bytesOf(layers) };
+  return { id: `copied ${folder} ${digest}`, files: [], description, layers, requiredBytes: bytesOf(layers) };
 }
 
-/** @param names with `{layer}` in the place of the number @throws FoveaError `checkpoint-malformed` or `shape-mismatch` */
+interface ProjectionSource extends Pick<HighResolutionProjections, 'id' | 'files'> {
+  readonly index: WeightIndex;
+  /** With `{layer}` in the place of the number. */
+  readonly names: { readonly key: string; readonly value: string };
+}
+
+/** @throws FoveaError `checkpoint-malformed` or `shape-mismatch` */
 function projections(
-  id: string,
-  index: WeightIndex,
+  { id, files, index, names }: ProjectionSource,
   { hiddenSize, keyValueHeads, headSize }: DecoderConfig,
-  names: { readonly key: string; readonly value: string },
   description: HighResolutionDescription,
 ): HighResolutionProjections {
   const finder = new WeightFinder(index);
@@ -194,7 +207,7 @@ function projections(
     ]),
   );
   finder.throwMismatches();
-  return { id, description, layers, requiredBytes: bytesOf(layers) };
+  return { id, files, description, layers, requiredBytes: bytesOf(layers) };
 }
 
 function bytesOf(layers: ReadonlyMap<number, LayerProjections>): number {

@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject, readCheckpointJson, readCheckpointText }
 import { FoveaError } from '../errors.ts';
 import { hasStoredTower, llavaTowerPrefix } from './find-weights.ts';
 import type { LlavaLayout, TowerConfig } from './llava-layout.ts';
+import { towerFiles } from './stored-file.ts';
 import { readWeightFiles, type WeightFiles } from './weight-files.ts';
 
 export interface VisionTower extends TowerConfig {
@@ -55,10 +56,11 @@ export async function findVisionTower(
 export async function withTowerWeights(folder: string, own: WeightFiles, tower: VisionTower): Promise<WeightFiles> {
   if (hasStoredTower(own.index)) return own;
   if (tower.folder === undefined) throw missingTower(folder, tower.name, lastPart(tower.name));
-  const { index, headerDigests } = await readWeightFiles(tower.folder);
+  const { index, files, headerDigests } = await readWeightFiles(tower.folder);
   const renamed = [...index].map(([name, tensor]) => [llavaTowerPrefix + name, tensor] as const);
   return {
     index: new Map([...own.index, ...renamed]),
+    files: [...own.files, ...towerFiles(files)],
     headerDigests: [
       ...own.headerDigests,
       (await readCheckpointText(tower.folder, 'config.json')) ?? '',

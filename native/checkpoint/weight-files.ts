@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { isJsonObject, readCheckpointJson } from '../checkpoint-file.ts';
 import { FoveaError } from '../errors.ts';
 import { packagedFile } from '../packaged-file.ts';
+import type { StoredFile } from './stored-file.ts';
 import { readWeightHeader, type WeightHeader } from './weight-header.ts';
 import type { StoredTensor, WeightIndex } from './weight-index.ts';
 
 export interface WeightFiles {
   readonly index: WeightIndex;
+  /** In the order of their names. */
+  readonly files: readonly StoredFile[];
   /** sha256 of each file's header, in the order of the file names. */
   readonly headerDigests: readonly string[];
 }
@@ -24,7 +27,11 @@ export async function readWeightFiles(folder: string): Promise<WeightFiles> {
   const names = new Set(await readdir(folder));
   if (names.has(singleFile)) {
     const header = await readHeader(folder, singleFile);
-    return { index: new Map(header.tensors.map(tensor => [tensor.name, tensor])), headerDigests: [header.digest] };
+    return {
+      index: new Map(header.tensors.map(tensor => [tensor.name, tensor])),
+      files: [{ name: singleFile, path: join(folder, singleFile) }],
+      headerDigests: [header.digest],
+    };
   }
   if (names.has(indexFile)) return readShards(folder);
   throw noWeights(folder, [...names]);
@@ -42,7 +49,11 @@ async function readShards(folder: string): Promise<WeightFiles> {
     if (!index.has(tensor))
       throw malformed(`${indexFile} says that the tensor "${tensor}" is in ${file}, which lacks it.`);
   }
-  return { index, headerDigests: [...headers.values()].map(header => header.digest) };
+  return {
+    index,
+    files: [...headers.keys()].map(name => ({ name, path: join(folder, name) })),
+    headerDigests: [...headers.values()].map(header => header.digest),
+  };
 }
 
 /** Tensor name to the name of its file. */

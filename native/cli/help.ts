@@ -143,7 +143,8 @@ export const reproduceHelp = `Usage
 Runs again what a trace (*.fovea) or a report of it (html or json) holds, from its own description. Nothing is written.
 
 A run: says whether the tokens agree exactly, and how far the log-probabilities are apart (they disagree above 0.01).
-Image and model must be the same: their digests are compared before anything is run.
+Image and model must be the same: before anything is run, the digest of the image and of every file that the run read of
+the model is compared, and the one that differs is named.
 
 A comparison: every run in it, one after the other. What cannot be run, because its image or model changed or is gone,
 is told by the run's name, and the others go on.

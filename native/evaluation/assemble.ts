@@ -8,6 +8,7 @@ import {
   type EvaluationProblem,
   evaluationSchemaVersion,
 } from '../../trace/evaluation/evaluation.ts';
+import type { ModelFile } from '../../trace/model-files.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { defaultThreads } from '../engine/processor-cores.ts';
 import { isBundled, modelName } from '../models.ts';
@@ -26,6 +27,7 @@ export interface EvaluationParts {
   readonly questions: readonly SetQuestion[];
   readonly conditions: readonly EvaluationCondition[];
   readonly checkpoint: Checkpoint;
+  readonly files: readonly ModelFile[];
   readonly visualTokens: number;
   /** ISO 8601. */
   readonly created: string;
@@ -38,7 +40,7 @@ export function threadsOfJob({ threads, jobs }: Pick<EvaluateRequest, 'threads' 
 }
 
 export function assembleEvaluation(parts: EvaluationParts): Evaluation {
-  const { request, set, questions, conditions, checkpoint, visualTokens, created } = parts;
+  const { request, set, questions, conditions, checkpoint, files, visualTokens, created } = parts;
   const found = new Map(parts.results.map(result => [resultKey(result.question, result.condition), result]));
   const results = conditions.map(({ id }) => questions.map(question => found.get(resultKey(question.id, id))));
   const complete = parts.results.length === questions.length * conditions.length;
@@ -55,6 +57,7 @@ export function assembleEvaluation(parts: EvaluationParts): Evaluation {
         folder: checkpoint.folder,
         bundled: isBundled(checkpoint.folder),
         digest: checkpoint.digest,
+        files,
         visualTokens,
         decoderLayers: checkpoint.config.decoder.layers,
       },

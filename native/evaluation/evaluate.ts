@@ -18,6 +18,7 @@ import type { Answerer } from './answerer.ts';
 import { type EvaluableMethod, parseMethod, planConditions } from './conditions.ts';
 import { codeDigest } from './code-digest.ts';
 import { assembleEvaluation, type EvaluationParts, threadsOfJob } from './assemble.ts';
+import { evaluatedFiles } from './evaluated-files.ts';
 import { matchingRule } from './match-answer.ts';
 import { cannotWriteEvaluation } from './output-error.ts';
 import { readQuestionSet } from './question-set.ts';
@@ -47,17 +48,18 @@ export interface EvaluationEnd extends EvaluateResult {
 export async function evaluate(request: EvaluateRequest, options: EvaluationOptions): Promise<EvaluationEnd> {
   checkRequest(request);
   const set = await readQuestionSet(request.setPath);
-  const { checkpoint, fingerprint } = await openModelFiles(resolve(request.modelFolder), request.visionTower);
+  const { checkpoint } = await openModelFiles(resolve(request.modelFolder), request.visionTower);
   const visualTokens = visualTokenCount(checkpoint.config);
   const own = await ownMethods(request.methods, modelShape(checkpoint.config));
   const conditions = planConditions(request, [...options.methods, ...own], visualTokens);
   const questions = set.questions.slice(0, request.limit);
+  const { files, identity } = await evaluatedFiles(checkpoint, conditions, options.signal);
   const folder = resolve(request.outFolder);
   const opened = await openResults(
     folder,
     {
       set: set.digest,
-      model: fingerprint,
+      ...identity,
       maxNewTokens: request.maxNewTokens,
       device: request.device,
       matching: matchingRule,
@@ -79,15 +81,15 @@ export async function evaluate(request: EvaluateRequest, options: EvaluationOpti
       append: result => opened.file.append(result),
     });
     const total = questions.length * conditions.length;
-    const parts = { request, set, questions, conditions, checkpoint, visualTokens, created: opened.created, results };
-    const evaluation = assembleEvaluation(parts satisfies EvaluationParts);
+    const parts = { request, set, questions, conditions, checkpoint, files, visualTokens, results };
+    const evaluation = assembleEvaluation({ ...parts, created: opened.created } satisfies EvaluationParts);
     const summary = summarizeEvaluation(evaluation);
-    const [tracePath, ...files] = await writeEvaluation(folder, evaluation, summary);
+    const [tracePath, ...summaries] = await writeEvaluation(folder, evaluation, summary);
     return {
       evaluation,
       summary,
       tracePath: tracePath!,
-      files: [tracePath!, ...files, join(folder, resultsName)],
+      files: [tracePath!, ...summaries, join(folder, resultsName)],
       state: results.length === total ? 'complete' : 'cancelled',
       questions: questions.length,
       conditions: conditions.length,

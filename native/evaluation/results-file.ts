@@ -13,6 +13,8 @@ export const resultsName = 'results.jsonl';
 export interface ResultsIdentity {
   readonly set: string;
   readonly model: string;
+  /** Files that only some of the methods read: name to digest. */
+  readonly methodFiles: Readonly<Record<string, string>>;
   readonly maxNewTokens: number;
   readonly device: string;
   readonly matching: string;
@@ -36,8 +38,8 @@ export interface OpenedResults {
   /** ISO 8601. */
   readonly created: string;
   readonly earlier: readonly Result[];
-  /** What of the identity differs from the results that were there, which are kept in `movedTo`. */
-  readonly startedAnew?: { readonly changed: readonly (keyof ResultsIdentity)[]; readonly movedTo: string };
+  /** What of the identity differs, or which file, from the results that were there, which are kept in `movedTo`. */
+  readonly startedAnew?: { readonly changed: readonly string[]; readonly movedTo: string };
 }
 
 export class ResultsFile {
@@ -76,7 +78,12 @@ export async function openResults(folder: string, identity: ResultsIdentity, now
     const changed = found.header ? differences(found.header.identity, identity) : [];
     if (found.header && changed.length === 0) {
       await cutOff(path, found.completeBytes);
-      return { file: await ResultsFile.open(path), created: found.header.created, earlier: found.results };
+      const file = await ResultsFile.open(path);
+      const { created } = found.header;
+      const known = found.header.identity.methodFiles;
+      const added = Object.keys(identity.methodFiles).some(name => !(name in known));
+      if (added) await file.append({ fovea: 'evaluation results', created, identity });
+      return { file, created, earlier: found.results };
     }
     const movedTo = found.anything ? await moveAside(path, now) : undefined;
     const file = await ResultsFile.open(path);
@@ -101,18 +108,26 @@ interface ParsedResults {
 export function parseResults(text: string): ParsedResults {
   const complete = text.slice(0, text.lastIndexOf('\n') + 1);
   const [first, ...rest] = complete.split('\n');
-  const header = parse(first ?? '');
+  const start = parse(first ?? '');
+  let header = isHeader(start) ? start : undefined;
   const results = new Map<string, Result>();
   for (const line of rest) {
     const result = parse(line);
-    if (isResult(result)) results.set(resultKey(result.question, result.condition), result);
+    if (header && isHeader(result)) header = withMethodFiles(header, result.identity);
+    else if (isResult(result)) results.set(resultKey(result.question, result.condition), result);
   }
   return {
-    header: isHeader(header) ? header : undefined,
+    header,
     results: [...results.values()],
     completeBytes: Buffer.byteLength(complete),
     anything: text.trim() !== '',
   };
+}
+
+/** A later header is of methods that were added, which may have read further files. */
+function withMethodFiles(header: Header, { methodFiles }: ResultsIdentity): Header {
+  const { identity } = header;
+  return { ...header, identity: { ...identity, methodFiles: { ...identity.methodFiles, ...methodFiles } } };
 }
 
 export const resultKey = (question: string, condition: string): string => JSON.stringify([question, condition]);
@@ -145,8 +160,13 @@ function isResult(value: unknown): value is Result {
   );
 }
 
-function differences(before: ResultsIdentity, now: ResultsIdentity): (keyof ResultsIdentity)[] {
-  return (Object.keys(now) as (keyof ResultsIdentity)[]).filter(key => before[key] !== now[key]);
+/** Files of methods that ran on one side only say nothing about the results of the others. @param before of an earlier version lacks fields */
+function differences(before: Partial<ResultsIdentity>, now: ResultsIdentity): string[] {
+  const { methodFiles: earlier = {}, ...first } = before;
+  const { methodFiles, ...second } = now;
+  const files = Object.entries(methodFiles).filter(([name, digest]) => (earlier[name] ?? digest) !== digest);
+  const keys = Object.keys(second) as (keyof typeof second)[];
+  return [...keys.filter(key => first[key] !== second[key]), ...files.map(([name]) => name)];
 }
 
 async function readIfThere(path: string): Promise<string> {

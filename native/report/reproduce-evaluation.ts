@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { EvaluationCondition } from '../../trace/evaluation/evaluation.ts';
-import { openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { openMethodWeights } from '../analysis/method-weights.ts';
 import { FoveaError } from '../errors.ts';
 import type { Answerer } from '../evaluation/answerer.ts';
 import { hardware } from '../evaluation/assemble.ts';
@@ -13,11 +13,11 @@ import { readQuestionSet, type SetQuestion } from '../evaluation/question-set.ts
 import { type Result, resultKey } from '../evaluation/results-file.ts';
 import { runEvaluation } from '../evaluation/run-evaluation.ts';
 import { isModulePath } from '../methods/own/own-method.ts';
-import { bundledModelFolder } from '../models.ts';
 import { devices, type EvaluationProgress } from '../rpc.ts';
 import { version } from '../version.ts';
 import { evalLine } from './reproduction.ts';
-import { requireHere } from './same-inputs.ts';
+import { requireHere } from './same-images.ts';
+import { findModel, unknownFiles } from './same-model.ts';
 import type { SavedEvaluation, SavedOutcome } from './saved-evaluation.ts';
 
 export interface ReproduceEvaluationOptions {
@@ -105,10 +105,12 @@ export async function reproduceEvaluation(
   };
 }
 
-function surroundings({ engine, producer }: SavedEvaluation['metadata']): string[] {
+function surroundings({ engine, producer, model }: SavedEvaluation['metadata']): string[] {
   const now = hardware();
+  const unknown = unknownFiles(model);
   return [
     ...(now === engine.hardware ? [] : [`hardware: ${now}, was ${engine.hardware}`]),
+    ...(unknown === undefined ? [] : [unknown]),
     ...(producer.code === undefined ? [`code of Fovea ${version}: perhaps; the evaluation does not say`] : []),
   ];
 }
@@ -149,15 +151,18 @@ async function requireSame(
   const { set, model, producer } = metadata;
   const setPath = options.setPath ?? (set.bundled ? bundledQuestionSet() : undefined) ?? set.path;
   if (options.setPath === undefined && !set.bundled) requireHere(set.path, '--set FILE');
-  if (options.modelFolder === undefined && !model.bundled) requireHere(model.folder, '--model DIR');
-  const modelFolder = options.modelFolder ?? (model.bundled ? bundledModelFolder() : model.folder);
   const found = await readQuestionSet(setPath);
-  const { digest } = await openCheckpoint(modelFolder, options.visionTower);
+  const { folder: modelFolder, changed: ofModel } = await findModel(model, options, checkpoint =>
+    openMethodWeights(
+      checkpoint,
+      metadata.conditions.map(({ method }) => ({ name: method })),
+    ),
+  );
   const changed = [
     ...(found.digest === set.digest
       ? []
       : [`the question set or one of its images (${setPath}: digest ${found.digest}, was ${set.digest})`]),
-    ...(digest === model.digest ? [] : [`the model (${modelFolder}: digest ${digest}, was ${model.digest})`]),
+    ...(ofModel.length === 0 ? [] : [`the model (${modelFolder}: ${ofModel.join(', ')})`]),
     ...codeChange(producer),
     ...(await moduleChanges(metadata.conditions)),
   ];

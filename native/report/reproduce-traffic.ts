@@ -6,14 +6,18 @@ import {
   type TrafficMetadata,
   type TrafficRun,
   type TrafficWorkload,
+  type WorkloadOrigin,
 } from '../../trace/traffic/metadata.ts';
 import { type TensorKind, tensorKinds } from '../../trace/traffic/schedule.ts';
+import { openCrossAttention } from '../checkpoint/cross-attention-weights.ts';
+import { openHighResolution } from '../checkpoint/high-resolution-weights.ts';
 import { FoveaError } from '../errors.ts';
 import type { TrafficProgress } from '../rpc.ts';
 import { prepareWorkload } from '../traffic/prepare-workload.ts';
 import { requestOfTrace, type TrafficAgain } from '../traffic/request-of-trace.ts';
 import { runTraffic, type TrafficOutcome } from '../traffic/run-traffic.ts';
-import { requireHere, requireSameImages, sameModel } from './same-inputs.ts';
+import { requireHere, requireSameImages } from './same-images.ts';
+import { sameModel, unknownFiles, type WeightsOfRun } from './same-model.ts';
 import { fromTorch, trafficLine } from './traffic-line.ts';
 
 export interface ReproduceTrafficOptions {
@@ -140,11 +144,22 @@ async function sameInputs(
     workload: {
       ...workload,
       paths: imagePath === undefined ? workload.paths : [imagePath],
-      modelFolder: await sameModel(origin.model, { modelFolder: options.modelFolder, visionTower }),
+      modelFolder: await sameModel(
+        origin.model,
+        { modelFolder: options.modelFolder, visionTower, signal: options.signal },
+        weightsOf(origin),
+      ),
       ...(visionTower !== undefined && { visionTower }),
     },
   };
 }
+
+const weightsOf =
+  ({ weights }: WorkloadOrigin): WeightsOfRun =>
+  async checkpoint =>
+    weights === 'cross-attention'
+      ? { crossAttention: await openCrossAttention(checkpoint) }
+      : { projections: await openHighResolution(checkpoint) };
 
 export function compareTrafficRuns(before: TrafficRun, now: TrafficRun): TrafficRunComparison {
   const bytesThatDiffer = tensorKinds.flatMap(kind => {
@@ -188,7 +203,12 @@ function changedSurroundings(before: TrafficMetadata, now: TrafficMetadata): str
     ['hardware', run!.backend.hardware],
   ];
   const then = new Map(facts(before));
-  return facts(now)
-    .filter(([name, value]) => then.get(name) !== value)
-    .map(([name, value]) => `${name}: ${value}, was ${then.get(name) ?? 'unknown'}`);
+  const { origin } = before.workload;
+  const unknown = origin && unknownFiles(origin.model);
+  return [
+    ...facts(now)
+      .filter(([name, value]) => then.get(name) !== value)
+      .map(([name, value]) => `${name}: ${value}, was ${then.get(name) ?? 'unknown'}`),
+    ...(unknown === undefined ? [] : [unknown]),
+  ];
 }

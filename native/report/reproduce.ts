@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { TokenReduction } from '../../trace/fates.ts';
 import type { RunMetadata, TraceToken } from '../../trace/schema.ts';
+import { openMethodWeights } from '../analysis/method-weights.ts';
 import { Pipeline } from '../analysis/pipeline.ts';
 import { FoveaError } from '../errors.ts';
 import { methodRequestOf } from '../methods/request-of-run.ts';
 import { devices, type StageProgress } from '../rpc.ts';
-import { requireHere, requireSameImages, sameModel } from './same-inputs.ts';
+import { requireHere, requireSameImages } from './same-images.ts';
+import { sameModel, unknownFiles } from './same-model.ts';
 
 export interface ReproduceOptions {
   /** Where the image and the model are now, if not where they were. */
@@ -63,9 +65,13 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   const known = devices.find(one => one === device);
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
   const { imagePath, furtherImages } = await sameSources(metadata, options.imagePath);
-  const modelFolder = await sameModel(metadata.model, options);
-  await requireSameModule(metadata);
   const method = methodRequestOf(metadata);
+  options.progress({ stage: 'load', done: 0, total: 0 });
+  const modelFolder = await sameModel(metadata.model, options, checkpoint =>
+    openMethodWeights(checkpoint, method ? [method] : []),
+  );
+  await requireSameModule(metadata);
+  const unknown = unknownFiles(metadata.model);
   const pipeline = new Pipeline();
   try {
     const analysis = await pipeline.analyze(
@@ -94,7 +100,7 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
       now: analysis.metadata.answer,
       ...compareRuns(metadata, analysis.metadata),
       ...compareReductions(metadata, analysis.metadata),
-      changes: changedSurroundings(metadata, analysis.metadata),
+      changes: [...changedSurroundings(metadata, analysis.metadata), ...(unknown === undefined ? [] : [unknown])],
     };
   } finally {
     await pipeline.release();

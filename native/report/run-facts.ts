@@ -48,6 +48,14 @@ export function cautions({ model, status, generation }: RunMetadata): string[] {
   ];
 }
 
+/** The SHA-256 of every file of the model that was read, where the trace says it. */
+export function fileFacts({ files }: Pick<RunMetadata['model'], 'files'>): Fact[] {
+  if (!files) return [];
+  return [
+    { label: 'Model files', value: files.map(({ name, digest }) => `${digest}  ${name}`).join('\n'), kind: 'text' },
+  ];
+}
+
 export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
   const { model, image, prompt, method, generation, engine, ms, producer, visual, attention, crossAttention } =
     metadata;
@@ -60,6 +68,7 @@ export function runFacts(metadata: RunMetadata, traceName: string): Fact[] {
       value: `${model.name}, ${model.architecture}, ${count(model.parameters)} parameters, stored as ${model.storedPrecision}`,
     },
     { label: 'Model digest', value: `${model.digest} (SHA-256 of configuration and weight headers)`, kind: 'code' },
+    ...fileFacts(model),
     {
       label: 'Model shape',
       value:

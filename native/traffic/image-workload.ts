@@ -9,8 +9,10 @@ import type { ElementType } from '../../trace/traffic/schedule.ts';
 import { splitEvenly } from '../../trace/traffic/sizes.ts';
 import { bytesOf } from '../../trace/writer.ts';
 import { LoadedModel, openModelFiles } from '../analysis/loaded-model.ts';
+import { filesBeside } from '../analysis/method-weights.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { type CrossAttentionWeights, openCrossAttention } from '../checkpoint/cross-attention-weights.ts';
+import type { FileDigests } from '../checkpoint/file-digests.ts';
 import { type HighResolutionProjections, openHighResolution } from '../checkpoint/high-resolution-weights.ts';
 import { FoveaError } from '../errors.ts';
 import { decodeFrames } from '../image/decode-frames.ts';
@@ -114,7 +116,7 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
     answer: parts.answer,
     tokens: parts.tokens,
     frames,
-    origin: await originOf(choice, chosen, checkpoint),
+    origin: await originOf(choice, chosen, checkpoint, model.digests),
   };
   const pictureBytes = Buffer.concat(pictures.map(({ bytes }) => bytes));
   return {
@@ -145,8 +147,14 @@ async function build(choice: ImageChoice, model: LoadedModel): Promise<Workload>
   };
 }
 
-async function originOf(choice: ImageChoice, chosen: Chosen, checkpoint: Checkpoint): Promise<WorkloadOrigin> {
+async function originOf(
+  choice: ImageChoice,
+  chosen: Chosen,
+  checkpoint: Checkpoint,
+  digests: FileDigests,
+): Promise<WorkloadOrigin> {
   const { folder, digest, towerFolder } = checkpoint;
+  const beside = filesBeside(chosen.cross ? { crossAttention: chosen.cross } : { projections: chosen.fetched });
   const sources = choice.paths.map(path => resolve(path));
   return {
     sources: await Promise.all(sources.map(async path => ({ path, digest: await imagesDigest(path) }))),
@@ -158,6 +166,7 @@ async function originOf(choice: ImageChoice, chosen: Chosen, checkpoint: Checkpo
       folder,
       bundled: isBundled(folder),
       digest,
+      files: await digests.of([...checkpoint.files, ...beside], choice.signal),
       ...(towerFolder !== undefined && { visionTower: towerFolder }),
     },
   };

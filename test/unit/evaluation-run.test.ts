@@ -14,6 +14,7 @@ import { bundledModelFolder } from '../../native/models.ts';
 import type { AnswerRequest, EvaluateRequest, EvaluationProgress } from '../../native/rpc.ts';
 import { openEvaluationFile } from '../../trace/file.ts';
 import type { EvaluationOutcome } from '../../trace/evaluation/evaluation.ts';
+import { ModelCopy } from '../fixtures/model-copy.ts';
 
 const folders: string[] = [];
 let folder = '';
@@ -59,7 +60,10 @@ class Recorder implements Answerer {
   }
 }
 
-const methods = [{ name: 'random', title: 'Random', variants: ['code'], budget: 'entering' }] as const;
+const methods = [
+  { name: 'random', title: 'Random', variants: ['code'], budget: 'entering' },
+  { name: 'flexattention', title: 'FlexAttention', variants: ['code'] },
+] as const;
 
 interface Session {
   readonly end: EvaluationEnd;
@@ -154,6 +158,32 @@ test('results of another set, length or device are moved aside, not mixed and no
   const changed = await session({ maxNewTokens: 9 });
   assert.deepEqual(changed.end.startedAnew?.changed, ['set']);
   assert.equal((await readdir(join(folder, 'out'))).filter(name => name.startsWith('results')).length, 3);
+});
+
+test('weights that only one method reads concern the evaluations that ask it, also where it was added later', async t => {
+  const model = ModelCopy.make(t);
+  const ask = (...asked: string[]): Promise<Session> =>
+    session({ modelFolder: model.folder, methods: asked, budgets: [64], limit: 1 });
+  assert.deepEqual((await ask('random')).recorder.asked, ['0 none@all', '0 random@64']);
+  model.change('flexattn.safetensors');
+  assert.deepEqual((await ask('random')).recorder.asked, []);
+  const added = await ask('random', 'flexattention');
+  assert.deepEqual(added.recorder.asked, ['0 flexattention@all']);
+  const files = added.end.evaluation.metadata.model.files!.map(({ name }) => name);
+  assert.ok(files.includes('flexattn.safetensors') && !files.includes('xattn.safetensors'));
+  model.change('flexattn.safetensors');
+  assert.deepEqual((await ask('random')).recorder.asked, []);
+  const anew = await ask('random', 'flexattention');
+  assert.deepEqual(anew.end.startedAnew?.changed, ['flexattn.safetensors']);
+  assert.equal(anew.recorder.asked.length, 3);
+});
+
+test('a file of the model itself starts anew, the tokenizer, too', async t => {
+  const model = ModelCopy.make(t);
+  await session({ modelFolder: model.folder });
+  model.change('tokenizer.json');
+  const { end } = await session({ modelFolder: model.folder });
+  assert.deepEqual(end.startedAnew?.changed, ['model']);
 });
 
 test('answers of other code are moved aside, though the version is the same', async () => {

@@ -50,6 +50,7 @@ test('the linux-x64 package holds only what was meant to be shipped', () => {
     files.filter(name => name.startsWith('dist/')),
     [
       'dist/cli.cjs',
+      'dist/digest-worker.cjs',
       'dist/extension.cjs',
       'dist/method-worker.cjs',
       'dist/server.cjs',

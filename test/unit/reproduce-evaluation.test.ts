@@ -111,6 +111,11 @@ test('a changed set, model, version or code is told, all at once, before anythin
     });
   const both = { model: { ...metadata.model, digest: 'm' }, set: { ...metadata.set, digest: 's' } };
   await refused(both, /the question set or one of its images \(.*was s\); the model \(.*was m\)\./);
+  const files = metadata.model.files!.map(file => (file.name === 'tokenizer.json' ? { ...file, digest: 't' } : file));
+  await refused(
+    { model: { ...metadata.model, files } },
+    /the model \([^;]*the SHA-256 of tokenizer\.json is \w*, and was t\)/,
+  );
   await refused({ producer: { name: 'fovea', version: '0.0.1' } }, /Fovea \(version .*, was 0\.0\.1\)/);
   await refused({ producer: { ...metadata.producer, code: 'other' } }, /the code of Fovea .*was other/);
   await writeFile(made('mine.mjs'), 'export default {};');

@@ -121,6 +121,19 @@ test('images go through the model again, with the same answer; another image is 
   await assert.rejects(reproduceTraffic({ ...metadata, workload }, asItIs), { code: 'checkpoint-missing' });
 });
 
+test('cross-attention weights of other content are refused by name, though those of the model are the same', async () => {
+  const metadata = await trafficIn('i.fovea');
+  const { origin } = metadata.workload;
+  const files = origin!.model.files!.map(file =>
+    file.name === 'xattn.safetensors' ? { ...file, digest: '0'.repeat(64) } : file,
+  );
+  const workload = { ...metadata.workload, origin: { ...origin!, model: { ...origin!.model, files } } };
+  await assert.rejects(reproduceTraffic({ ...metadata, workload }, asItIs), {
+    code: 'checkpoint-missing',
+    message: /: the SHA-256 of xattn\.safetensors is \w{64}, and was 0{64}\.$/,
+  });
+});
+
 test('what an untrusted trace names on another computer is not opened', async () => {
   const metadata = await trafficIn('i.fovea');
   const sources = [{ path: '//files.example/share/a.png', digest: '' }];

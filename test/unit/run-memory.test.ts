@@ -62,7 +62,7 @@ test('high-resolution tokens that every row of the prompt reads need memory for 
     const { highResolution } = await chooseMethod({ name: 'flexattention', variant }, shape, { before: 0, after: [] });
     const description = copiedDescription(32);
     const layers = new Map(description.layers.map(layer => [layer, {} as LayerProjections]));
-    const projections = { id: '', description, layers, requiredBytes: 0 };
+    const projections = { id: '', files: [], description, layers, requiredBytes: 0 };
     const image = { pixels: new Float32Array(), tiles: 3 };
     const high = { image, plan: highResolution!, projections };
     return highResolutionSize(config, high, { promptLength: 616, maxNewTokens: 1 }).memoryBytes;

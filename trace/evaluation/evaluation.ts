@@ -1,4 +1,5 @@
 /** An evaluation: a set of questions, each asked under several conditions (token method and budget). Plain data. */
+import type { ModelFile } from '../model-files.ts';
 import type { ParameterValue } from '../schema.ts';
 
 export const evaluationKind = 'evaluation';
@@ -79,6 +80,8 @@ export interface EvaluationMetadata {
     readonly folder: string;
     readonly bundled: boolean;
     readonly digest: string;
+    /** Every file that answers were made with, under any condition; absent where the producer did not say. */
+    readonly files?: readonly ModelFile[];
     readonly visualTokens: number;
     readonly decoderLayers: number;
   };

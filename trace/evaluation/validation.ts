@@ -1,5 +1,6 @@
 import { TraceError } from '../errors.ts';
 import { type Check, count, fail, flag, list, oneOf, optional, positive, text, valueAt } from '../field-checks.ts';
+import { modelFiles } from '../model-files.ts';
 import { parseDescription } from '../kind.ts';
 import { isRecord, type TensorEntry } from '../safetensors.ts';
 import { checkTensor } from '../validation.ts';
@@ -37,6 +38,7 @@ const fields: Fields = [
   ['model.folder', text],
   ['model.bundled', flag],
   ['model.digest', text],
+  ['model.files', optional(modelFiles)],
   ['model.visualTokens', positive],
   ['model.decoderLayers', positive],
   ['engine.device', text],

@@ -1,4 +1,5 @@
 /** What a traffic trace says of itself: JSON under the key `fovea` of the file's `__metadata__`. */
+import type { ModelFile } from '../model-files.ts';
 import type { Algorithm, AttentionShape, ElementType, Pass, Sharding, TensorKind, WireOptions } from './schedule.ts';
 
 export const trafficSchemaVersion = 1;
@@ -39,6 +40,8 @@ export interface WorkloadOrigin {
     readonly folder: string;
     readonly bundled: boolean;
     readonly digest: string;
+    /** Every file that it was made with; absent where the producer did not say. */
+    readonly files?: readonly ModelFile[];
     /** Folder of a vision tower that lies elsewhere. */
     readonly visionTower?: string;
   };

@@ -15,6 +15,7 @@ import {
   texts,
   valueAt,
 } from '../field-checks.ts';
+import { modelFiles } from '../model-files.ts';
 import { parseDescription } from '../kind.ts';
 import { isRecord, type TensorEntry } from '../safetensors.ts';
 import { checkTensor } from '../validation.ts';
@@ -139,6 +140,7 @@ const originFields: Fields = [
   ['model.folder', text],
   ['model.bundled', flag],
   ['model.digest', text],
+  ['model.files', optional(modelFiles)],
   ['model.visionTower', optional(text)],
 ];
 

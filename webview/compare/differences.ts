@@ -1,4 +1,5 @@
 /** In what two runs differ besides their answers. Pure. */
+import { filesOfOtherContent } from '../../trace/model-files.ts';
 import type { ParameterValue, RunMetadata } from '../../trace/schema.ts';
 import { methodName } from './run-names.ts';
 
@@ -21,7 +22,10 @@ export function cautions(a: RunMetadata, b: RunMetadata): string[] {
     found.push('The two saw different parts of the image, so that patches do not cover the same of it.');
   if (a.prompt.question !== b.prompt.question)
     found.push(`Different questions: A “${a.prompt.question}”, B “${b.prompt.question}”.`);
+  const files = filesOfOtherContent(a.model, b.model);
   if (a.model.digest !== b.model.digest) found.push(`Different models: A ${a.model.name}, B ${b.model.name}.`);
+  else if (files.length > 0)
+    found.push(`The model was another one for A and for B: ${files.join(', ')} changed between the runs.`);
   if (a.model.decoder.layers !== b.model.decoder.layers)
     found.push(
       `A has ${a.model.decoder.layers} decoder layers, B ${b.model.decoder.layers}: layers are compared by number.`,

@@ -1,4 +1,5 @@
 /** One of the runs of a comparison, with everything that its sections read. */
+import { filesOfOtherContent } from '../../../trace/model-files.ts';
 import type { RunMetadata, TraceToken } from '../../../trace/schema.ts';
 import { alignTokens, type AlignedPair } from '../../../trace/token-diff.ts';
 import { methodWords } from '../run-facts.ts';
@@ -54,6 +55,8 @@ export function mismatches(runs: readonly ComparedRun[]): string[] {
   const image = letters(index => others[index]!.image.digest !== first!.image.digest);
   const question = letters(index => others[index]!.prompt.question !== first!.prompt.question);
   const model = letters(index => others[index]!.model.digest !== first!.model.digest);
+  const files = [...new Set(others.flatMap(other => filesOfOtherContent(first!.model, other.model)))];
+  const weights = letters(index => filesOfOtherContent(first!.model, others[index]!.model).length > 0);
   return [
     ...(image === ''
       ? []
@@ -64,5 +67,10 @@ export function mismatches(runs: readonly ComparedRun[]): string[] {
     ...(model === ''
       ? []
       : [`The model of ${model} is another one than that of A: layers and probabilities mean something else.`]),
+    ...(model !== '' || weights === ''
+      ? []
+      : [
+          `The model of ${weights} has other contents than that of A under the same names (${files.join(', ')}): answers may differ for that alone.`,
+        ]),
   ];
 }

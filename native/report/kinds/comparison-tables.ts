@@ -1,4 +1,4 @@
-import { massGroups } from '../../../trace/schema.ts';
+import { massGroups, type RunMetadata } from '../../../trace/schema.ts';
 import { quoted, type Section, type TableRow, type Words } from '../document.ts';
 import { visibleToken } from '../groups.ts';
 import { percent, tokenProbability } from '../numbers.ts';
@@ -102,7 +102,7 @@ export function costSection(runs: readonly ComparedRun[]): Section {
 }
 
 /** Name and words of everything that a run depends on. */
-function parametersOf(run: ComparedRun): readonly (readonly [name: string, value: string])[] {
+function parametersOf(run: ComparedRun, files: readonly string[]): readonly (readonly [name: string, value: string])[] {
   const { model, image, prompt, method, generation, engine, producer } = metadataOf(run);
   return [
     ['image SHA-256', image.digest],
@@ -110,6 +110,7 @@ function parametersOf(run: ComparedRun): readonly (readonly [name: string, value
     ['prompt', prompt.text],
     ['model', model.name],
     ['model digest', model.digest],
+    ...files.map((name): [string, string] => [`SHA-256 of ${name}`, digestOf(model, name)]),
     ['method', methodWords({ method })],
     ['method parameters', parameterWords({ method })],
     ['method module', method.module ? `${method.module.path} (${method.module.digest})` : 'none'],
@@ -124,8 +125,13 @@ function parametersOf(run: ComparedRun): readonly (readonly [name: string, value
   ];
 }
 
+function digestOf({ files }: RunMetadata['model'], name: string): string {
+  return files ? (files.find(file => file.name === name)?.digest ?? 'not read') : 'not recorded';
+}
+
 export function differenceSection(runs: readonly ComparedRun[]): Section {
-  const lists = runs.map(parametersOf);
+  const files = new Set(runs.flatMap(run => (metadataOf(run).model.files ?? []).map(({ name }) => name)));
+  const lists = runs.map(run => parametersOf(run, [...files].sort()));
   const [differing, same]: [TableRow[], string[]] = [[], []];
   lists[0]!.forEach(([name], index) => {
     const values = lists.map(list => list[index]![1]);

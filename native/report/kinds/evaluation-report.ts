@@ -6,6 +6,7 @@ import { type Fact, type Figure, quoted, type ReportDocument, type Section } fro
 import { count, day } from '../numbers.ts';
 import type { ReportKind } from '../report-kind.ts';
 import { evalLine } from '../reproduction.ts';
+import { fileFacts } from '../run-facts.ts';
 import { accuracyChart } from './accuracy-chart.ts';
 import { costTable, kindSections, lostSection } from './evaluation-tables.ts';
 import { quotedText } from './run-numbers.ts';
@@ -119,6 +120,7 @@ function facts(metadata: EvaluationMetadata): Fact[] {
     { label: 'Questions', value: `the first ${count(questions)} of ${count(set.size)}` },
     { label: 'Model', value: model.folder, kind: 'code' },
     { label: 'Model digest', value: model.digest, kind: 'code' },
+    ...fileFacts(model),
     {
       label: 'Device',
       value: `${engine.device}, ${engine.threads} threads, ${engine.jobs} at a time; ${engine.hardware}`,
