@@ -1,8 +1,8 @@
 """Makes the question set of the bundled model: scenes that it never saw, and questions whose answers follow from how each scene was built.
 
-    python3 make_questions.py --training ../models/fovea-tiny/training --assets ASSETS --out .
+    python3 make_questions.py --training FIRST --assets ASSETS --out .
 
-ASSETS is what the training folder's build_assets scripts write. Needs numpy and Pillow only. Writes images/NNN.webp and questions.jsonl.
+FIRST holds the first version of the training's scene.py (README.md says how to get it), ASSETS what the training folder's build_assets scripts write. Needs numpy and Pillow only. Writes images/NNN.webp and questions.jsonl.
 """
 import argparse, json, pathlib, random, sys
 from PIL import Image

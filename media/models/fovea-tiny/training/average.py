@@ -1,5 +1,5 @@
 """The mean of two trainings' weights:   python3 average.py CK_A CK_B OUT"""
-import json, os, shutil, sys
+import json, os, sys
 import torch
 
 a, b, out = sys.argv[1:]
