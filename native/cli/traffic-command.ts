@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { openTrafficFile } from '../../trace/file.ts';
 import { TrafficError } from '../../trace/traffic/errors.ts';
 import { jobSchedules, type RanksJob } from '../../trace/traffic/job.ts';
+import { type ComputedParts, MaskedWork } from '../../trace/traffic/masked-work.ts';
+import { runsOfIntervals } from '../../trace/traffic/masks.ts';
 import { chromeTrace } from '../../trace/traffic/perfetto.ts';
-import { plan, type Rates } from '../../trace/traffic/planner.ts';
+import { type Plan, plan, type Rates } from '../../trace/traffic/planner.ts';
 import type { Pass } from '../../trace/traffic/schedule.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import { diskError, prepareOutput, writeTraffic } from '../analysis/output-file.ts';
@@ -15,9 +17,10 @@ import type { Workload } from '../traffic/workload.ts';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { trafficHelp } from './traffic-help.ts';
-import { jsonPlan, jsonTraffic } from './traffic-json.ts';
+import { type ChosenPlan, jsonPlan, jsonTraffic } from './traffic-json.ts';
 import { parseTrafficOptions, type TrafficOptions } from './traffic-options.ts';
-import { planReport, trafficProgress, trafficReport } from './traffic-report.ts';
+import { planReport } from './traffic-plan-report.ts';
+import { trafficProgress, trafficReport } from './traffic-report.ts';
 import { colourDepth, TextStyle } from './terminal.ts';
 
 /** @returns exit code; @throws FoveaError, TraceError */
@@ -41,12 +44,7 @@ async function perform(options: TrafficOptions, context: CommandContext): Promis
   const { stdout, environment } = context;
   const style = new TextStyle(colourDepth(stdout, environment) > 1);
   if (options.mode === 'plan') {
-    const plans = options.choices.map(choice => {
-      return {
-        choice,
-        plan: plan(choice.algorithm, options.pass, sizesOf({ ...options, workload }, choice), ratesOf(options)),
-      };
-    });
+    const plans = makePlans(options, workload);
     stdout.write(
       options.json
         ? `${JSON.stringify(jsonPlan(workload.description, plans))}\n`
@@ -73,6 +71,22 @@ async function perform(options: TrafficOptions, context: CommandContext): Promis
   const { status, runs } = outcome.metadata;
   if (status.state === 'partial') return status.cause.code === 'cancelled' ? exitCodes.cancelled : exitCodes.resources;
   return runs.every(run => run.checks.every(({ passed }) => passed)) ? exitCodes.ok : exitCodes.unexpected;
+}
+
+/** Behind a mask torch ranks may compute more than the ranks of this machine: then they have a prediction of their own. */
+function makePlans(options: TrafficOptions, workload: Workload): ChosenPlan[] {
+  const { visible, description } = workload;
+  const behind = (parts: ComputedParts): MaskedWork | undefined =>
+    visible && new MaskedWork(runsOfIntervals(visible), description.sharding, parts);
+  const [embedded, torch] = [behind('chunks'), behind('shards')];
+  return options.choices.map(choice => {
+    const planned = (masked: MaskedWork | undefined): Plan =>
+      plan(choice.algorithm, options.pass, sizesOf({ ...options, workload }, choice), ratesOf(options), masked);
+    const here = planned(embedded);
+    const onTorch = torch && planned(torch);
+    const differs = onTorch?.mask?.computedShare !== here.mask?.computedShare;
+    return { choice, plan: here, ...(onTorch && differs && { onTorch }) };
+  });
 }
 
 /** What table 3 of the paper implies for its ranks and links, where the user names nothing. */

@@ -14,7 +14,8 @@ What to run
   --compare NAME,...     more algorithms on the same workload, side by side in one trace
   --ranks, -n N          default: 4, or the preset's
   --pass NAME            forward or backward. Default: forward
-  --plan                 predict only: time, exposed communication, bytes and memory, for any number of ranks
+  --plan                 predict only: time, exposed communication, bytes and memory, for any number of ranks; with --mask also
+                         what each rank computes in which round, and what it skips
 
 Workload: one of
   --preset NAME          ${presets.map(({ name }) => name).join(', ')};
@@ -53,6 +54,7 @@ Examples
   fovea traffic --ranks 4 --sq 256 --skv 16384 --compare ring,ulysses --out lv.fovea
   fovea traffic --preset llama3-v:a100:3 --compare ring,ring-repeated --plan
   fovea traffic --ranks 4 --sq 64 --skv 4096 --mask causal-frames:16 --compare ring
+  fovea traffic --preset llama3-v:a100:3 --mask causal-frames --compare ring --plan
   fovea traffic --preset openflamingo-3b:a30 --scale auto --link-bandwidth 1.25G --link-latency 20us --compare ring
 
 ${exitCodeText}

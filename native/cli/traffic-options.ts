@@ -191,11 +191,11 @@ function workloadOf(
 }
 
 /** "causal-frames", "own-frame:16", "padding:0.25". */
-function maskOf({ mask, plan }: Values): Mask {
+function maskOf({ mask }: Values): Mask {
   if (mask === undefined) return { name: 'none' };
-  if (plan) throw usage('--mask changes no byte, and what it saves is not predicted.', 'Leave out --plan or --mask.');
-  const [word = '', amount] = mask.toLowerCase().split(':');
+  const [word = '', amount, ...more] = mask.toLowerCase().split(':');
   const name = oneOf('--mask', word, maskNames);
+  if (more.length > 0) throw usage(`--mask is "${mask}"; it takes one number.`);
   switch (name) {
     case 'none':
       if (amount !== undefined) throw usage(`--mask is "${mask}"; none takes no number.`);
@@ -207,7 +207,7 @@ function maskOf({ mask, plan }: Values): Mask {
     }
     case 'causal-frames':
     case 'own-frame':
-      return { name, frames: amount === undefined ? undefined : wholeNumber('--mask', amount, 1) };
+      return { name, frames: amount === undefined ? undefined : wholeNumber(`--mask ${name}`, amount, 1) };
   }
 }
 

@@ -1,10 +1,8 @@
 /** What `fovea traffic` prints for people. */
 import { rankCount, rowTotal, runLabel, type TrafficRun, type TrafficWorkload } from '../../trace/traffic/metadata.ts';
-import type { Rates } from '../../trace/traffic/planner.ts';
 import type { TrafficProgress } from '../rpc.ts';
 import type { TrafficOutcome } from '../traffic/run-traffic.ts';
 import { printable, type TextStyle } from './terminal.ts';
-import type { ChosenPlan } from './traffic-json.ts';
 
 export function trafficReport({ metadata }: TrafficOutcome, trace: string | undefined, style: TextStyle): string {
   const { workload, runs } = metadata;
@@ -47,32 +45,7 @@ function runCells(run: TrafficRun): string[] {
   ];
 }
 
-export function planReport(
-  workload: TrafficWorkload,
-  plans: readonly ChosenPlan[],
-  rates: Rates,
-  style: TextStyle,
-): string {
-  const cells = plans.map(({ choice, plan }) => {
-    const { total, exposed, bound, peakMemory } = plan.prediction;
-    return [
-      runLabel({ algorithm: plan.algorithm, wire: choice }),
-      plan.bytesSentPerRank[0]!.toLocaleString('en'),
-      `${(total * 1000).toFixed(3)} ms`,
-      `${(exposed[0]! * 1000).toFixed(3)} ms`,
-      bound,
-      `${(peakMemory / 1e6).toFixed(1)} MB`,
-    ];
-  });
-  return indented([
-    ...workloadLines(workload, style),
-    `assumed  ${rates.flopsPerSecond / 1e12} TFLOP/s a rank, ${rates.bandwidth / 1e9} GB/s and ${rates.latency * 1e6} µs a link; nothing was run`,
-    '',
-    ...table(['predicted', 'bytes sent, rank 0', 'time', 'exposed', 'bound by', 'memory, fullest rank'], cells, style),
-  ]);
-}
-
-function workloadLines(workload: TrafficWorkload, style: TextStyle): string[] {
+export function workloadLines(workload: TrafficWorkload, style: TextStyle): string[] {
   const { shape, sharding, element, unverified } = workload;
   const heads = `${shape.queryHeads} heads over ${shape.keyValueHeads} of keys and values, size ${shape.headSize}`;
   return [
@@ -85,14 +58,14 @@ function workloadLines(workload: TrafficWorkload, style: TextStyle): string[] {
   ];
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[], style: TextStyle): string[] {
+export function table(head: readonly string[], rows: readonly (readonly string[])[], style: TextStyle): string[] {
   const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map(row => row[column]!.length)));
   const line = (cells: readonly string[]): string =>
     cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
   return [style.dim(line(head)), ...rows.map(line)];
 }
 
-function indented(lines: readonly string[]): string {
+export function indented(lines: readonly string[]): string {
   return `${lines.map(line => (line === '' ? '' : `  ${line}`)).join('\n')}\n\n`;
 }
 

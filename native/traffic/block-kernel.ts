@@ -34,6 +34,8 @@ export interface BlockGradients {
   /** [heads, keys, size] */
   readonly keys: Float32Array;
   readonly values: Float32Array;
+  /** As `BlockKernel.attend` returns. */
+  readonly pairs: number;
 }
 
 type SessionName = 'attention' | 'gradient';
@@ -54,22 +56,29 @@ export class BlockKernel {
     return session;
   }
 
-  /** Adds the block's attention to `into`, whose rows are these rows. @throws FoveaError `out-of-memory` */
-  async attend(block: Block, into: Pick<Statistics, 'accumulator' | 'maximum' | 'sum'>): Promise<void> {
+  /**
+   * Adds the block's attention to `into`, whose rows are these rows.
+   * @returns (row, key) pairs that were computed, over all heads; @throws FoveaError `out-of-memory`
+   */
+  async attend(block: Block, into: Pick<Statistics, 'accumulator' | 'maximum' | 'sum'>): Promise<number> {
+    let pairs = 0;
     for (const chunk of chunksOf(block)) {
       const session = await this.load('attention', chunk.mask !== undefined);
       const { accumulator, maximum, sum } = await session.run(chunk.inputs, ['accumulator', 'maximum', 'sum']);
       mergeInto(into as Statistics, { accumulator: accumulator.data, maximum: maximum.data, sum: sum.data });
+      pairs += block.heads * block.rows * chunk.count;
     }
+    return pairs;
   }
 
   /** @throws FoveaError `out-of-memory` */
   async differentiate(block: GradientBlock): Promise<BlockGradients> {
     const { heads, rows, keys, size } = block;
-    const gradients: BlockGradients = {
+    const gradients = {
       queries: new Float32Array(heads * rows * size),
       keys: new Float32Array(heads * keys * size),
       values: new Float32Array(heads * keys * size),
+      pairs: 0,
     };
     for (const { first, count, mask, inputs } of chunksOf(block)) {
       const session = await this.load('gradient', mask !== undefined);
@@ -82,6 +91,7 @@ export class BlockKernel {
         },
         ['query_gradient', 'key_gradient', 'value_gradient'],
       );
+      gradients.pairs += heads * rows * count;
       addTo(gradients.queries, made.query_gradient.data);
       for (let head = 0; head < heads; head++) {
         const place = (head * keys + first) * size;

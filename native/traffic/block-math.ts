@@ -9,6 +9,7 @@ import { emptyStatistics, logSumExp, mergeInto, normalize } from './statistics.t
 
 export class BlockMath {
   private scratch = 0;
+  private pairs = 0;
 
   constructor(
     private readonly setup: RankSetup,
@@ -37,11 +38,21 @@ export class BlockMath {
     return scratch;
   }
 
+  /** (row, key) pairs that were computed since the last call, over all heads. */
+  takePairs(): number {
+    const { pairs } = this;
+    this.pairs = 0;
+    return pairs;
+  }
+
   async attend({ queries, keys, firstHead, heads }: Attend): Promise<void> {
     for (const owner of queries) {
       const rows = rowsOf('Q', owner, this.setup.sizes);
       const statistics = emptyStatistics(firstHead, heads, rows, this.setup.sizes.shape.headSize);
-      for (const shard of keys) await this.kernel.attend(this.block(owner, shard, firstHead, heads), statistics);
+      for (const shard of keys) {
+        const pairs = await this.kernel.attend(this.block(owner, shard, firstHead, heads), statistics);
+        this.pairs += pairs;
+      }
       this.store.addOutput(owner, statistics);
     }
   }
@@ -61,6 +72,7 @@ export class BlockMath {
       for (const shard of keys) {
         const block = this.block(owner, shard, firstHead, heads);
         const gradients = await this.kernel.differentiate({ ...block, outputGradient, logSums, delta });
+        this.pairs += gradients.pairs;
         const scale = 1 / Math.sqrt(headSize);
         this.store.addGradient('dQ', owner, {
           firstHead,

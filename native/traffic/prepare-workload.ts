@@ -30,7 +30,11 @@ function maskedWorkload(workload: Workload, mask: Mask): Workload {
   const wanted = 'frames' in mask ? mask.frames : undefined;
   if (frames && wanted !== undefined) {
     const hint = 'Leave the number out: --mask ' + mask.name;
-    throw new FoveaError('usage', `These images have ${frames.length} frames of their own.`, hint);
+    throw new FoveaError(
+      'usage',
+      `These images have ${frames.length === 1 ? 'one frame' : `${frames.length} frames`} of their own.`,
+      hint,
+    );
   }
   const spans = frames ?? evenFrames(keys, wanted ?? defaultFrames);
   return {
@@ -38,7 +42,7 @@ function maskedWorkload(workload: Workload, mask: Mask): Workload {
     description: {
       ...workload.description,
       mask: maskOfWorkload[mask.name],
-      ...('frames' in mask && !frames && { maskFrames: wanted ?? defaultFrames }),
+      ...('frames' in mask && !frames && { maskFrames: spans.length }),
       ...('share' in mask && { maskShare: mask.share }),
     },
     visible: visibleIntervals(mask, rows, keys, spans),

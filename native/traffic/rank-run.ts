@@ -1,6 +1,6 @@
 /** One rank carrying out its program: every operation of a schedule, with stamps. */
 import type { ComputeKind } from '../../trace/traffic/ledger.ts';
-import { flopsOf } from '../../trace/traffic/planner.ts';
+import { flopsPerPair } from '../../trace/traffic/planner.ts';
 import { lastUses, tensorKey } from '../../trace/traffic/residency.ts';
 import {
   type Assemble,
@@ -100,6 +100,7 @@ export class RankRun {
     operation: Attend | Differentiate | Delta | Merge | Assemble,
     work: () => Promise<void> | void,
   ): Promise<void> {
+    const { shape } = this.setup.sizes;
     const started = this.recorder.now();
     await work();
     const blocks = 'queries' in operation ? operation.queries : [operation.owner];
@@ -110,7 +111,7 @@ export class RankRun {
       round: operation.round,
       owner: blocks.length === 1 && !keyValue ? blocks[0]! : -1,
       keyOwner: keyValue ? blocks[0]! : 'keys' in operation && operation.keys.length === 1 ? operation.keys[0]! : -1,
-      flops: flopsOf(operation, this.setup.sizes),
+      flops: 'queries' in operation ? flopsPerPair[operation.op] * this.math.takePairs() * shape.headSize : 0,
       rowsVisible: visible,
       skipped: 'queries' in operation && visible === 0,
       started,

@@ -11,6 +11,8 @@ import {
 } from '../../trace/traffic/checks.ts';
 import { expectedBytes, sumByRank } from '../../trace/traffic/formulas.ts';
 import { emptyLedger, type Ledger } from '../../trace/traffic/ledger.ts';
+import { MaskedWork } from '../../trace/traffic/masked-work.ts';
+import { runsOfIntervals } from '../../trace/traffic/masks.ts';
 import {
   rankCount,
   type RunState,
@@ -20,7 +22,7 @@ import {
   type TrafficRun,
   trafficSchemaVersion,
 } from '../../trace/traffic/metadata.ts';
-import { predict } from '../../trace/traffic/planner.ts';
+import { predict, type Rates } from '../../trace/traffic/planner.ts';
 import { heldTotal } from '../../trace/traffic/residency.ts';
 import type { Algorithm, Pass, Schedule, WireOptions } from '../../trace/traffic/schedule.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
@@ -152,6 +154,7 @@ function describeRun(
   const peaks = Array.from({ length: ranks }, (_, rank) =>
     Math.max(0, ...ledger.memory.filter(event => event.rank === rank).map(heldTotal)),
   );
+  const predicted = complete && plan.link && predictFrom(schedule, ledger, plan.link, plan.workload.visible);
   const run: TrafficRun = {
     algorithm,
     pass,
@@ -170,7 +173,7 @@ function describeRun(
     clock: { source: 'one monotonic clock for all threads', errorNs: 0 },
     ...(complete && { times }),
     repeats: { warmups: 1, totals },
-    ...(complete && plan.link && { predicted: predictFrom(schedule, ledger, plan.link) }),
+    ...(predicted && { predicted }),
     bytes: {
       sentPerRank: sumByRank(sentByKind(ledger.transfers, ranks), ranks),
       sentByKind: sentByKind(ledger.transfers, ranks),
@@ -183,17 +186,25 @@ function describeRun(
   return { run, ledger };
 }
 
-/** With the rate at which these ranks did compute. */
-function predictFrom(schedule: Schedule, ledger: Ledger, link: EmulatedLink): NonNullable<TrafficRun['predicted']> {
+/** With the rate at which these ranks did compute; undefined where a mask hid everything. */
+function predictFrom(
+  schedule: Schedule,
+  ledger: Ledger,
+  link: EmulatedLink,
+  visible: Int32Array | undefined,
+): TrafficRun['predicted'] {
   const work = ledger.computes.filter(({ flops }) => flops > 0);
+  if (work.length === 0) return undefined;
   const flops = work.reduce((sum, event) => sum + event.flops, 0);
   const seconds = work.reduce((sum, { started, ended }) => sum + ended - started, 0) / 1e9;
-  return predict(schedule.algorithm, schedule.pass, schedule, {
+  const rates: Rates = {
     flopsPerSecond: flops / seconds,
     bandwidth: link.bandwidth,
     latency: link.latency,
     memoryBandwidth: Infinity,
-  });
+  };
+  const masked = visible && new MaskedWork(runsOfIntervals(visible), schedule.sharding, 'chunks');
+  return predict(schedule.algorithm, schedule.pass, schedule, rates, { masked });
 }
 
 function linkDescription(link: EmulatedLink | undefined): TrafficRun['links'] {

@@ -8,7 +8,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { expectedBytes, sumByRank } from '../../trace/traffic/formulas.ts';
+import type { RanksJob } from '../../trace/traffic/job.ts';
+import { MaskedWork } from '../../trace/traffic/masked-work.ts';
+import { runsOfIntervals } from '../../trace/traffic/masks.ts';
 import type { TrafficRun } from '../../trace/traffic/metadata.ts';
+import { plan } from '../../trace/traffic/planner.ts';
 import type { Sizes } from '../../trace/traffic/sizes.ts';
 import {
   failures,
@@ -80,6 +84,28 @@ function assertBytes(run: TrafficRun, { ledger }: TrafficTrace, index: number, s
   }
 }
 
+/** Ranks compute each shard that a row of the block sees, in full, and skip others: in every round what the plan says. */
+function assertPlanned(
+  { algorithm, pass }: TrafficRun,
+  { ledger }: TrafficTrace,
+  index: number,
+  sizes: Sizes,
+  visible: NonNullable<RanksJob['visible']>,
+): void {
+  const masked = new MaskedWork(runsOfIntervals(Int32Array.from(visible.flat())), sizes.sharding, 'shards');
+  const rates = { flopsPerSecond: 1, bandwidth: 1, latency: 0, memoryBandwidth: Infinity };
+  const { flops } = plan(algorithm, pass, sizes, rates, masked).mask!.blocks;
+  const work = ledger.computes.filter(
+    ({ run, kind }) => run === index && (kind === 'attention' || kind === 'gradient'),
+  );
+  assert.equal(work.length, flops.flat().length);
+  for (const event of work) {
+    const planned = flops[event.rank]![event.round]!;
+    const where = `${algorithm} ${pass}, rank ${event.rank}, round ${event.round}`;
+    assert.deepEqual([event.flops, event.skipped], [planned, planned === 0], where);
+  }
+}
+
 await describe('torch ranks', async () => {
   for (const ranks of [1, 2, 3, 4, 5]) {
     await test(`${ranks} ranks agree with one device and send what the formulas say`, async () => {
@@ -100,6 +126,7 @@ await describe('torch ranks', async () => {
         assert.ok(run.agreement && run.agreement.maxAbs < 1e-5, `${label}: ${run.agreement?.maxAbs}`);
         assert.equal(run.backend.name, 'torch-gloo');
         assertBytes(run, trace, index, { shape, sharding });
+        assertPlanned(run, trace, index, { shape, sharding, wire: run.wire }, job.visible!);
       }
       const outputs = trace.ledger.agreement.filter(({ kind, round }) => kind === 'O' && round === -1);
       for (const { lseMaxAbs, notFinite, maskedNonZero } of outputs) {

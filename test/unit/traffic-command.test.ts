@@ -48,6 +48,19 @@ interface Printed {
   readonly error?: { readonly code: string; readonly hint: string };
 }
 
+interface PrintedMask {
+  readonly visibleShare: number;
+  readonly computedShare: number;
+  readonly blocks: { readonly flops: number[][]; readonly seconds: number[][] };
+}
+
+interface PrintedPlan {
+  readonly bytesSentPerRank: number[];
+  readonly mask: PrintedMask;
+  readonly onTorch: { readonly mask: PrintedMask };
+  readonly workload: { readonly mask: string; readonly maskFrames: number };
+}
+
 test('--json prints one object with bytes, hops, times and agreement; the trace inspects well and exports to Perfetto', async () => {
   const sizes = ['--ranks', '2', '--sq', '512', '--skv', '8192', '--heads', '8', '--head-dim', '64', '--dtype', 'F16'];
   const { code, stdout, stderr } = await fovea(
@@ -121,7 +134,45 @@ test('--plan predicts a preset without running it; --schedule writes what every 
   assert.deepEqual(schedule, expected);
 });
 
+test('--plan behind --mask: what is visible, what is computed here and under torch, and who computes when', async () => {
+  const words = ['traffic', '--ranks', '2', '--sq', '8', '--skv', '40000', '--mask', 'causal-frames:5', '--plan'];
+  const { stdout, stderr, code } = await fovea(...words, '--flops', '1G');
+  assert.equal(code, 0, stderr);
+  // Rows see 1, 1, 2, 2, 3, 4, 4 and 5 frames of 8000 keys: 22 of 40. Rows 0 to 3 see 16000 of the 20000 keys of shard 0:
+  // four chunks of 4096 here, the whole shard under torch. Rows 4 to 7 see all.
+  assert.match(
+    stdout,
+    /mask {5}causal-frames, 5 frames: A query sees frames up to its own place\. What is sent stays the same/,
+  );
+  assert.match(stdout, /pairs {4}55% of all pairs[^]*chunks of up to 4096 \(ranks under torch: whole shards\)/);
+  assert.match(stdout, /computed +busiest rank +torch ranks: time +computed\n/);
+  assert.match(stdout, /· nothing to see, skipped\n {2}rank 0 +▇█ [^\n]+\n {2}rank 1 +█· /);
+  const json = JSON.parse((await fovea(...words, '--json')).stdout) as PrintedPlan;
+  const all = 8 * 40_000;
+  assert.equal(json.mask.visibleShare, 22 / 40);
+  assert.equal(json.mask.computedShare, (4 * 4 * 4096 + 4 * 40_000) / all);
+  assert.equal(json.onTorch.mask.computedShare, (4 * 20_000 + 4 * 40_000) / all);
+  assert.deepEqual(json.mask.blocks.flops, [
+    [4, 4].map((rows, round) => 4 * 8 * 64 * rows * (round === 0 ? 4 * 4096 : 20_000)),
+    [4 * 8 * 64 * 4 * 20_000, 0],
+  ]);
+  assert.deepEqual(
+    json.mask.blocks.seconds,
+    json.mask.blocks.flops.map(rounds => rounds.map(flops => flops / 12e12)),
+  );
+  assert.deepEqual([json.workload.mask, json.workload.maskFrames], ['staircase', 5]);
+  const plain = JSON.parse(
+    (await fovea(...words.filter(word => !/mask|causal/.test(word)), '--json')).stdout,
+  ) as Printed;
+  assert.deepEqual(json.bytesSentPerRank, plain.bytesSentPerRank);
+  assert.ok(!('mask' in plain));
+});
+
 const mistakes: [string[], RegExp][] = [
+  [['--plan', '--mask', 'padding:1'], /padding takes a share between 0 and 1/],
+  [['--plan', '--mask', 'diagonal'], /--mask is "diagonal"; it must be none or causal-frames/],
+  [['--plan', '--mask', 'own-frame:0'], /--mask own-frame is "0"; it must be a whole number from 1/],
+  [['--plan', '--mask', 'padding:0.2:3'], /--mask is "padding:0.2:3"; it takes one number/],
   [['-a', 'ulysses', '--ranks', '3'], /8 query heads cannot be split over 3 ranks[^]*1, 2, 4, 8 ranks/],
   [['-a', 'pass-q', '--pass', 'backward'], /without a backward pass/],
   [['--sq', '1,2', '--ranks', '3'], /--sq lists 2 ranks, and there are 3/],

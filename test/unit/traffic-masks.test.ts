@@ -98,13 +98,7 @@ test('a shard that is padding altogether is sent but not computed on', async () 
 });
 
 test('a mask that means nothing is refused with what would', () => {
-  for (const words of [
-    '--mask diagonal',
-    '--mask padding:1',
-    '--mask own-frame:0',
-    '--mask none:3',
-    '--plan --mask padding',
-  ])
+  for (const words of ['--mask diagonal', '--mask padding:1', '--mask own-frame:0', '--plan --mask none:3'])
     assert.throws(
       () => parseTrafficOptions(words.split(' ')),
       (error: unknown) => error instanceof FoveaError && error.code === 'usage' && error.hint !== '',

@@ -1,7 +1,8 @@
 /** The predictor: reference schedules of the two-stream model, its identities, and the theory of who wins. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { plan, predict, quadrantMap, quadrantThresholds, type Rates } from '../../trace/traffic/planner.ts';
+import { plan, predict, type Rates } from '../../trace/traffic/planner.ts';
+import { quadrantMap, quadrantThresholds } from '../../trace/traffic/quadrants.ts';
 import { algorithms, passes } from '../../trace/traffic/schedule.ts';
 import { buildProgram, buildSchedule, hasPass } from '../../trace/traffic/schedules/build-schedule.ts';
 import { defaultWire, type Sizes, splitEvenly } from '../../trace/traffic/sizes.ts';

@@ -60,23 +60,67 @@ export function evenFrames(keys: number, frames: number): KeySpan[] {
   }));
 }
 
+/** So many query rows, one after the other, that all see the keys [first, end). */
+export interface VisibleRun {
+  readonly rows: number;
+  readonly first: number;
+  readonly end: number;
+}
+
 /**
  * Text and frames are thought of as interleaved evenly, as when a film is told: row i of n stands at share i/n of the frames.
- * @returns [rows, 2] keys [first, end) of each row; undefined where everything is visible
+ * @returns undefined where everything is visible
  */
+export function visibleRuns(
+  mask: Mask,
+  rows: number,
+  keys: number,
+  frames: readonly KeySpan[],
+): VisibleRun[] | undefined {
+  if (mask.name === 'none') return undefined;
+  const runs: VisibleRun[] = [];
+  for (let row = 0; row < rows;) {
+    const [first, end] = intervalOf(mask, row / rows, keys, frames);
+    // Neither bound ever falls from row to row, so that rows which see the same are next to each other.
+    let [same, other] = [row, rows];
+    while (other - same > 1) {
+      const middle = Math.floor((same + other) / 2);
+      const [firstThere, endThere] = intervalOf(mask, middle / rows, keys, frames);
+      if (firstThere === first && endThere === end) same = middle;
+      else other = middle;
+    }
+    runs.push({ rows: other - row, first, end });
+    row = other;
+  }
+  return runs;
+}
+
+/** @returns [rows, 2] keys [first, end) of each row; undefined where everything is visible */
 export function visibleIntervals(
   mask: Mask,
   rows: number,
   keys: number,
   frames: readonly KeySpan[],
 ): Int32Array | undefined {
-  if (mask.name === 'none') return undefined;
+  const runs = visibleRuns(mask, rows, keys, frames);
+  if (!runs) return undefined;
   const visible = new Int32Array(rows * 2);
-  for (let row = 0; row < rows; row++) {
-    const [first, end] = intervalOf(mask, row / rows, keys, frames);
-    visible.set([first, end], row * 2);
-  }
+  let row = 0;
+  for (const { rows: count, first, end } of runs)
+    for (const last = row + count; row < last; row++) visible.set([first, end], row * 2);
   return visible;
+}
+
+/** @param visible [rows, 2] */
+export function runsOfIntervals(visible: Int32Array): VisibleRun[] {
+  const runs: { rows: number; first: number; end: number }[] = [];
+  for (let at = 0; at < visible.length; at += 2) {
+    const [first, end] = [visible[at]!, visible[at + 1]!];
+    const last = runs.at(-1);
+    if (last?.first === first && last.end === end) last.rows++;
+    else runs.push({ rows: 1, first, end });
+  }
+  return runs;
 }
 
 function intervalOf(

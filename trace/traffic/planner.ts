@@ -1,12 +1,22 @@
 /** Predicts a run from rates: time, exposed communication, bytes and memory, for one rank to thousands. */
-import type { Prediction } from './metadata.ts';
-import type { Algorithm, AttentionShape, Exchange, Pass, RankProgram, WireOptions } from './schedule.ts';
-import { bytesOfElement } from './schedule.ts';
+import type { MaskedWork } from './masked-work.ts';
+import { type Prediction, rowTotal } from './metadata.ts';
+import type { Algorithm, Attend, Differentiate, Exchange, Pass, RankProgram, Sharding } from './schedule.ts';
 import { buildProgram, buildSchedule } from './schedules/build-schedule.ts';
 import { expectedBytes, sumByRank } from './formulas.ts';
 import { peakBytes } from './residency.ts';
-import { splitEvenly, type Sizes } from './sizes.ts';
-import { type ComputeOperation, type Costs, simulate, type TimelineOptions, timelineTotals } from './timeline.ts';
+import { simulateRotated } from './rotated-timeline.ts';
+import type { Sizes } from './sizes.ts';
+import {
+  type BlockStarts,
+  blockStarts,
+  type ComputeOperation,
+  type Costs,
+  simulate,
+  type TimelineOptions,
+  timelineTotals,
+  type TimelineTotals,
+} from './timeline.ts';
 
 /** Sustained rates of one rank and of one directed link. */
 export interface Rates {
@@ -21,15 +31,25 @@ export interface Rates {
 }
 
 /** FLOPs of attention per query row, key row, head and element: two products forward, five backward. */
-const forwardFlops = 4;
-const backwardFlops = 10;
+export const flopsPerPair = { attend: 4, differentiate: 10 } as const;
 
-export function flopsOf(operation: ComputeOperation, { shape, sharding }: Sizes): number {
+/**
+ * @param masked counts what is computed behind a mask; else everything is
+ * @param shift as `MaskedWork.pairs`
+ */
+export function flopsOf(
+  operation: ComputeOperation,
+  { shape, sharding }: Sizes,
+  masked?: MaskedWork,
+  shift = 0,
+): number {
   if (operation.op !== 'attend' && operation.op !== 'differentiate') return 0;
-  const rows = operation.queries.reduce((sum, block) => sum + sharding.queryRows[block]!, 0);
-  const keys = operation.keys.reduce((sum, shard) => sum + sharding.keyRows[shard]!, 0);
-  const perPair = operation.op === 'attend' ? forwardFlops : backwardFlops;
-  return perPair * rows * keys * operation.heads * shape.headSize;
+  const pairs = masked ? masked.pairs(operation, shift) : allPairs(operation, sharding);
+  return flopsPerPair[operation.op] * pairs * operation.heads * shape.headSize;
+}
+
+function allPairs({ queries, keys }: Attend | Differentiate, { queryRows, keyRows }: Sharding): number {
+  return rowTotal(queries.map(block => queryRows[block]!)) * rowTotal(keys.map(shard => keyRows[shard]!));
 }
 
 /** Bytes that are read and written to put results together: two operands and one result, in float32. */
@@ -42,10 +62,12 @@ export function mergedBytes(operation: ComputeOperation, { shape, sharding, wire
   return 3 * 4 * rows * heads * shape.headSize;
 }
 
-export function costsOf(sizes: Sizes, rates: Rates): Costs {
+/** @param rotated operations are those of rank 0, whichever rank is asked for (rotated-timeline.ts) */
+export function costsOf(sizes: Sizes, rates: Rates, masked?: MaskedWork, rotated = false): Costs {
   return {
-    compute: operation =>
-      flopsOf(operation, sizes) / rates.flopsPerSecond + mergedBytes(operation, sizes) / rates.memoryBandwidth,
+    compute: (operation, rank) =>
+      flopsOf(operation, sizes, masked, rotated ? rank : 0) / rates.flopsPerSecond +
+      mergedBytes(operation, sizes) / rates.memoryBandwidth,
     exchange: exchange => exchangeTime(exchange, rates),
   };
 }
@@ -57,8 +79,13 @@ function exchangeTime({ sends, receives }: Exchange, { latency, bandwidth }: Rat
   return latency + Math.max(bytes(sends), bytes(receives)) / bandwidth;
 }
 
-/** Above this, ranks with different rows are all taken for the fullest one: an upper bound. */
+/** Above this, ranks with different rows are all taken for the fullest one: an upper bound. Masks keep their own rows. */
 const mostRanksInDetail = 64;
+
+export interface PredictionOptions extends TimelineOptions {
+  /** Of these sizes; absent where every query sees every key. */
+  readonly masked?: MaskedWork | undefined;
+}
 
 /** @throws TrafficError as `buildSchedule` */
 export function predict(
@@ -66,9 +93,22 @@ export function predict(
   pass: Pass,
   sizes: Sizes,
   rates: Rates,
-  options: TimelineOptions = {},
+  options: PredictionOptions = {},
 ): Prediction {
+  return play(algorithm, pass, sizes, rates, options).prediction;
+}
+
+interface Played {
+  readonly prediction: Prediction;
+  /** Where ranks were played one by one. */
+  readonly starts: BlockStarts | undefined;
+  /** Of all ranks, or of rank 0 alone. */
+  readonly programs: readonly RankProgram[];
+}
+
+function play(algorithm: Algorithm, pass: Pass, sizes: Sizes, rates: Rates, options: PredictionOptions): Played {
   const { sharding } = sizes;
+  const { masked } = options;
   const ranks = sharding.queryRows.length;
   const detailed = !isEven(sizes) && ranks <= mostRanksInDetail;
   const fullest: Sizes = {
@@ -82,28 +122,45 @@ export function predict(
   const programs: readonly RankProgram[] = detailed
     ? buildSchedule(algorithm, pass, sizes).programs
     : [buildProgram(algorithm, pass, fullest, 0)];
-  const totals = timelineTotals(simulate(programs, costsOf(modelled, rates), options));
+  const rounds = roundsOf(programs[0]!);
+  let played: { readonly totals: TimelineTotals; readonly starts: BlockStarts | undefined };
+  if (masked && !detailed) {
+    played = simulateRotated(programs[0]!, ranks, rounds, costsOf(modelled, rates, masked, true), options);
+  } else {
+    const timelines = simulate(programs, costsOf(modelled, rates, masked), options);
+    played = { totals: timelineTotals(timelines), starts: detailed ? blockStarts(timelines, rounds) : undefined };
+  }
+  const { totals, starts } = played;
   const perRank = (values: readonly number[]): readonly number[] =>
-    detailed ? values : Array.from({ length: ranks }, () => values[0]!);
-  return {
+    values.length === ranks ? values : Array.from({ length: ranks }, () => values[0]!);
+  const prediction: Prediction = {
     total: totals.total,
     compute: perRank(totals.compute),
     communication: perRank(totals.communication),
     exposed: perRank(totals.exposed),
     stall: perRank(totals.stall),
-    bound: boundOf(programs, rates, totals.compute[0]!),
+    bound: boundOf(programs, rates, Math.max(...totals.compute)),
     flopsPerSecond: rates.flopsPerSecond,
     bandwidth: rates.bandwidth,
     latency: rates.latency,
     peakMemory: Math.max(...programs.map(program => peakBytes(program, modelled, pass === 'backward').total)),
   };
+  return { prediction, starts, programs };
+}
+
+/** Rounds in which something is attended to. */
+function roundsOf({ operations }: RankProgram): number {
+  return operations.reduce(
+    (most, { op, round }) => (op === 'attend' || op === 'differentiate' ? Math.max(most, round + 1) : most),
+    1,
+  );
 }
 
 function isEven({ sharding: { queryRows, keyRows } }: Sizes): boolean {
   return queryRows.every(rows => rows === queryRows[0]) && keyRows.every(rows => rows === keyRows[0]);
 }
 
-/** Which of the three takes the largest part when each is alone on rank 0. */
+/** Which of the three takes the largest part when each is alone: compute of the busiest rank, links of rank 0. */
 function boundOf(programs: readonly RankProgram[], rates: Rates, compute: number): Prediction['bound'] {
   const exchanges = programs[0]!.operations.filter(operation => operation.op === 'exchange');
   const sum = (of: Rates): number => exchanges.reduce((total, exchange) => total + exchangeTime(exchange, of), 0);
@@ -119,68 +176,63 @@ export interface Plan {
   readonly ranks: number;
   readonly bytesSentPerRank: readonly number[];
   readonly prediction: Prediction;
+  readonly mask?: PlannedMask;
+}
+
+/** What a mask saves, and what it does not. */
+export interface PlannedMask {
+  /** Of all pairs of query and key: those that are visible, and those that ranks compute, hidden ones among them. */
+  readonly visibleShare: number;
+  readonly computedShare: number;
+  /** FLOPs of the busiest rank over the mean; 1 where all ranks compute as much, or none does. */
+  readonly imbalance: number;
+  /** [ranks][rounds] */
+  readonly blocks: {
+    /** Seconds. */
+    readonly started: BlockStarts;
+    /** 0 where the rank sees nothing there and skips it. */
+    readonly flops: readonly (readonly number[])[];
+  };
 }
 
 /** @throws TrafficError as `buildSchedule` */
-export function plan(algorithm: Algorithm, pass: Pass, sizes: Sizes, rates: Rates): Plan {
+export function plan(algorithm: Algorithm, pass: Pass, sizes: Sizes, rates: Rates, masked?: MaskedWork): Plan {
   const ranks = sizes.sharding.queryRows.length;
-  const prediction = predict(algorithm, pass, sizes, rates);
+  const { prediction, starts, programs } = play(algorithm, pass, sizes, rates, { masked });
   const bytesSentPerRank = sumByRank(expectedBytes(algorithm, pass, sizes), ranks);
-  return { algorithm, pass, ranks, bytesSentPerRank, prediction };
+  return {
+    algorithm,
+    pass,
+    ranks,
+    bytesSentPerRank,
+    prediction,
+    ...(masked && starts && { mask: plannedMask(pass, sizes, masked, programs, starts) }),
+  };
 }
 
-/** Long or short queries and keys: who waits for links, who for arithmetic (LV-XAttn, figure 7 and appendix A). */
-export interface QuadrantThresholds {
-  /** From so many keys LV-XAttn computes longer than it sends: n e F / 2 W, whatever the queries are. */
-  readonly keys: number;
-  /** Up to so many queries ring attention sends longer than it computes: n e F h' / (2 W h). */
-  readonly queries: number;
-}
-
-export function quadrantThresholds(
-  ranks: number,
-  shape: AttentionShape,
-  wire: WireOptions,
-  rates: Rates,
-): QuadrantThresholds {
-  const keys = (ranks * bytesOfElement[wire.element] * rates.flopsPerSecond) / (2 * rates.bandwidth);
-  const sentHeads = wire.repeatKeyValueHeads ? shape.queryHeads : shape.keyValueHeads;
-  return { keys, queries: (keys * sentHeads) / shape.queryHeads };
-}
-
-export interface QuadrantCell {
-  readonly queries: number;
-  readonly keys: number;
-  /** Seconds. */
-  readonly lvXattn: number;
-  readonly ring: number;
-  /** ring / lvXattn: above 1 LV-XAttn is faster. */
-  readonly speedup: number;
-}
-
-/** One cell per pair, keys outermost. @throws TrafficError as `buildSchedule` */
-export function quadrantMap(
-  queries: readonly number[],
-  keys: readonly number[],
-  point: {
-    readonly ranks: number;
-    readonly pass: Pass;
-    readonly shape: AttentionShape;
-    readonly wire: WireOptions;
-    readonly rates: Rates;
-  },
-): QuadrantCell[] {
-  const { ranks, pass, shape, wire, rates } = point;
-  return keys.flatMap(keyRows =>
-    queries.map((queryRows): QuadrantCell => {
-      const sharding = { queryRows: splitEvenly(queryRows, ranks), keyRows: splitEvenly(keyRows, ranks) };
-      const time = (algorithm: Algorithm): number => {
-        const repeat = algorithm === 'ring' && wire.repeatKeyValueHeads;
-        return predict(algorithm, pass, { shape, sharding, wire: { ...wire, repeatKeyValueHeads: repeat } }, rates)
-          .total;
-      };
-      const [lvXattn, ring] = [time('lv-xattn'), time('ring')];
-      return { queries: queryRows, keys: keyRows, lvXattn, ring, speedup: ring / lvXattn };
-    }),
-  );
+function plannedMask(
+  pass: Pass,
+  sizes: Sizes,
+  masked: MaskedWork,
+  programs: readonly RankProgram[],
+  started: BlockStarts,
+): PlannedMask {
+  const { shape } = sizes;
+  const flops = started.map((rounds, rank) => {
+    const own = rounds.map(() => 0);
+    const program = programs[rank] ?? programs[0]!;
+    for (const operation of program.operations)
+      if (operation.op === 'attend' || operation.op === 'differentiate')
+        own[operation.round] = flopsOf(operation, sizes, masked, rank - program.rank);
+    return own;
+  });
+  const perRank = flops.map(rowTotal);
+  const computed = rowTotal(perRank);
+  const perPair = flopsPerPair[pass === 'forward' ? 'attend' : 'differentiate'];
+  return {
+    visibleShare: masked.visiblePairs / masked.allPairs,
+    computedShare: computed / (perPair * masked.allPairs * shape.queryHeads * shape.headSize),
+    imbalance: computed === 0 ? 1 : (Math.max(...perRank) * perRank.length) / computed,
+    blocks: { started, flops },
+  };
 }

@@ -38,9 +38,11 @@ export function categoryOf(kind: TensorKind): Category {
   }
 }
 
+export const mostKeysPerChunk = 4096;
+
 /** Attention is computed in chunks of so many keys that the scores stay near 64 MB. */
 export function keysPerChunk(rowsOfAllHeads: number): number {
-  return Math.max(128, Math.min(4096, Math.floor(2 ** 24 / Math.max(1, rowsOfAllHeads))));
+  return Math.max(128, Math.min(mostKeysPerChunk, Math.floor(2 ** 24 / Math.max(1, rowsOfAllHeads))));
 }
 
 /** Index of the last operation that reads a tensor on this rank; after it a foreign block may be forgotten. */
@@ -133,7 +135,7 @@ export function peakBytes(program: RankProgram, sizes: Sizes, backward: boolean)
     for (const bytes of arriving.values()) now.inFlight += bytes;
     const total = heldTotal(now);
     if (!peak || total > peak.total) peak = { total, held: now };
-    for (const [key, end] of last) if (end <= index && !kept.has(key)) held.delete(key);
+    for (const key of held.keys()) if ((last.get(key) ?? Infinity) <= index && !kept.has(key)) held.delete(key);
   });
   return (
     peak ?? {

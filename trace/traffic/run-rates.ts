@@ -47,8 +47,8 @@ export function ratesOfRun(
 
 function measuredFlops(computes: readonly ComputeEvent[]): number | undefined {
   let [flops, nanoseconds] = [0, 0];
-  for (const { kind, flops: some, started, ended } of computes) {
-    if ((kind !== 'attention' && kind !== 'gradient') || !Number.isFinite(ended) || some === 0) continue;
+  for (const { kind, flops: some, skipped, started, ended } of computes) {
+    if ((kind !== 'attention' && kind !== 'gradient') || !Number.isFinite(ended) || some === 0 || skipped) continue;
     flops += some;
     nanoseconds += ended - started;
   }

@@ -154,3 +154,15 @@ export function timelineTotals(timelines: readonly RankTimeline[]): TimelineTota
     stall: timelines.map(({ waits }) => totalLength(waits.map(({ interval }) => interval))),
   };
 }
+
+/** [ranks][rounds], when each rank begins attention, or its gradients, in each round. */
+export type BlockStarts = readonly (readonly number[])[];
+
+export function blockStarts(timelines: readonly RankTimeline[], rounds: number): BlockStarts {
+  return timelines.map(({ computes }) => {
+    const starts = Array.from({ length: rounds }, () => 0);
+    for (const { operation, interval } of computes)
+      if (operation.op === 'attend' || operation.op === 'differentiate') starts[operation.round] = interval[0];
+    return starts;
+  });
+}

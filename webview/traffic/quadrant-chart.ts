@@ -1,6 +1,6 @@
 /** Short or long queries and keys: where LV-XAttn is faster than ring attention, and where this workload lies (figure 7). */
 import { interpolateRgb, scaleLog } from 'd3';
-import type { QuadrantCell } from '../../trace/traffic/planner.ts';
+import type { QuadrantCell } from '../../trace/traffic/quadrants.ts';
 import { type TableData, tableColumn } from '../charts.ts';
 import type { Theme } from '../colour/theme.ts';
 import { element, setText } from '../element.ts';

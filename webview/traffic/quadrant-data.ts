@@ -5,7 +5,7 @@ import {
   quadrantThresholds,
   type QuadrantCell,
   type QuadrantThresholds,
-} from '../../trace/traffic/planner.ts';
+} from '../../trace/traffic/quadrants.ts';
 import { ratesOfRun, type RunRates } from '../../trace/traffic/run-rates.ts';
 import type { Pass } from '../../trace/traffic/schedule.ts';
 import type { RunTraffic } from './run-traffic.ts';
