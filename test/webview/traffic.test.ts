@@ -6,6 +6,7 @@ import { openTrafficFile } from '../../trace/file.ts';
 import type { Ledger } from '../../trace/traffic/ledger.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import { ledgerOfRun } from '../../trace/traffic/ledger.ts';
+import { evenFrames, type VisibleRun, visibleRuns } from '../../trace/traffic/masks.ts';
 import { quadrantMap } from '../../trace/traffic/quadrants.ts';
 import { ratesOfRun } from '../../trace/traffic/run-rates.ts';
 import { seconds } from '../../webview/traffic/quantity.ts';
@@ -21,6 +22,7 @@ const frames = trace('frames');
 const broken = trace('broken');
 const many = trace('many');
 const real = trace('real');
+const masked = trace('masked');
 
 before(async () => {
   await writeSyntheticTraffic(image, picture, { ranks: 8, algorithms: ['lv-xattn', 'ring'], frames: 1 });
@@ -41,6 +43,8 @@ before(async () => {
   const links = ['--link-bandwidth', '1G', '--link-latency', '20us', '--compare', 'ring', '--repeats', '1'];
   const args = ['dist/cli.cjs', 'traffic', ...sizes, ...links, '--out', real];
   await promisify(execFile)(process.execPath, args, { cwd: root });
+  const behind = [...args.slice(0, -1), masked, '--mask', 'own-frame:4'];
+  await promisify(execFile)(process.execPath, behind, { cwd: root });
 });
 
 const shot = (panel: OpenPanel, name: string): Promise<unknown> =>
@@ -252,6 +256,30 @@ for (const theme of themes) {
     });
   });
 }
+
+test('the map of sizes behind the mask of a run is the planner’s with that mask, and says so', async () => {
+  const { metadata, ledger } = await contents(masked);
+  const recorded = metadata.runs.map((run, index) => ({ run, ledger: ledgerOfRun(ledger, index) }));
+  const { rates } = ratesOfRun(recorded[0]!, recorded, metadata.workload);
+  await fixture.withPanel(smallTrace, { traffic: masked }, async panel => {
+    const chart = panel.page.locator('.quadrants');
+    await chart.scrollIntoViewIfNeeded();
+    await chart.screenshot({ path: `${output}/traffic-quadrants-masked.png` });
+    assert.match(await chart.innerText(), /; queries see their own frame \(dashed lines: as if they saw all\)/);
+    const rows = await tableOf(panel, '.quadrants', 'quadrants');
+    const { shape } = metadata.workload;
+    const point = { ranks: 4, pass: 'forward' as const, shape, wire: metadata.runs[0]!.wire, rates };
+    const visible = (queries: number, keys: number): VisibleRun[] =>
+      visibleRuns({ name: 'own-frame', frames: 4 }, queries, keys, evenFrames(keys, 4))!;
+    for (const [queries, keys, lv, ring] of [rows[0]!, rows.at(-1)!]) {
+      const size = [[number(queries!)], [number(keys!)]] as const;
+      const [cell] = quadrantMap(...size, { ...point, mask: { visible, parts: 'chunks' } });
+      assert.deepEqual([lv, ring], [seconds(cell!.lvXattn), seconds(cell!.ring)]);
+    }
+    const [all] = quadrantMap([number(rows.at(-1)![0]!)], [number(rows.at(-1)![1]!)], point);
+    assert.notEqual(rows.at(-1)![3], seconds(all!.ring), 'without the mask it takes longer');
+  });
+});
 
 test('the map of sizes is the planner’s, cell by cell, and tells the cell under the pointer', async () => {
   const { metadata, ledger } = await contents(image);

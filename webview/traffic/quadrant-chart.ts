@@ -135,15 +135,23 @@ export class QuadrantChart {
     if (this.shown) setText(this.pointed, hereWords(this.shown));
   }
 
-  private words({ ranks, pass, ring, known: { rates, compute, link } }: QuadrantData): string {
+  private words({ ranks, pass, ring, mask, known: { rates, compute, link } }: QuadrantData): string {
     const attention = `${compute} ${flopRate(rates.flopsPerSecond)} of a rank`;
-    return `predicted ${pass} pass on ${ranks} ranks, against ${ring.toLowerCase()}; ${attention}, ${link} ${rate(rates.bandwidth)} of a link`;
+    return `predicted ${pass} pass on ${ranks} ranks, against ${ring.toLowerCase()}; ${attention}, ${link} ${rate(rates.bandwidth)} of a link${maskWords[mask]}`;
   }
 }
 
+const maskWords: Readonly<Record<QuadrantData['mask'], string>> = {
+  none: '',
+  staircase: '; queries see frames up to their own place (dashed lines: as if they saw all)',
+  'own-frame': '; queries see their own frame (dashed lines: as if they saw all)',
+  padding: '; the last keys are padding (dashed lines: as if they were seen)',
+  unknown: '; without the mask of these runs, since their trace does not say how much it hides',
+};
+
 /** In each quadrant who is faster in most of it, and by how much at most; and what the lines mean. */
 function quadrantLabels(
-  { cells, thresholds }: QuadrantData,
+  { cells, thresholds, mask }: QuadrantData,
   lineX: number,
   lineY: number,
   width: number,
@@ -163,7 +171,8 @@ function quadrantLabels(
       const [middle, line] = [(left + end) / 2, (top + low) / 2];
       return [
         label(middle, line - 2, said, 'quadrant-verdict', 'middle'),
-        ...(end - left < 150
+        // Why is worked out for whole blocks.
+        ...(end - left < 150 || (mask !== 'none' && mask !== 'unknown')
           ? []
           : [label(middle, line + 14, reason(longKeys, longQueries), 'quadrant-why', 'middle')]),
       ];
