@@ -1,4 +1,4 @@
-import { inkOn, tableIndex } from '../colour/colour-map.ts';
+import { wordColours } from '../colour/word-colours.ts';
 import type { StripFace } from '../faces.ts';
 import { count, probability } from '../format.ts';
 import type { Scene } from '../scene.ts';
@@ -14,19 +14,12 @@ export class StripColours implements StripFace {
     const { metadata, theme, text, readers, selection, focus } = scene;
     const values = readers?.byToken ?? (focus.tower === 'decoder' ? text : null);
     // <s> is a sink that would outshine all others; what goes there is in the readout.
-    const coloured = metadata.tokens.map(
-      ({ role }, index) =>
-        role !== 'bos' && !(selection.hideText && role === 'system') && values?.[index] !== undefined,
+    const coloured = metadata.tokens.map(({ role }, index) =>
+      role === 'bos' || (selection.hideText && role === 'system') ? 0 : (values?.[index] ?? 0),
     );
-    const maximum = metadata.tokens.reduce((most, _, i) => (coloured[i] ? Math.max(most, values![i]!) : most), 0);
     this.scene = scene;
-    this.maximum = maximum;
-    this.drawn = metadata.tokens.map((_, index) => {
-      const cell = coloured[index] ? tableIndex(values![index]!, maximum) : 0;
-      if (cell < 6) return '';
-      const [r, g, b] = theme.colours.subarray(cell * 3, cell * 3 + 3);
-      return `rgb(${r} ${g} ${b})/${inkOn(theme.colours, cell)}`;
-    });
+    this.maximum = Math.max(0, ...coloured);
+    this.drawn = wordColours(coloured, this.maximum, theme.colours);
     return this.drawn;
   }
 

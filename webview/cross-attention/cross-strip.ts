@@ -1,5 +1,5 @@
 import { shownRow } from '../attention/rows.ts';
-import { inkOn, tableIndex } from '../colour/colour-map.ts';
+import { wordColours } from '../colour/word-colours.ts';
 import type { StripFace } from '../faces.ts';
 import { count, share } from '../format.ts';
 import type { Scene } from '../scene.ts';
@@ -24,12 +24,7 @@ export class CrossStrip implements StripFace {
       return places.reduce((sum, place) => sum + cross.run.change(row, place) / places.length, 0);
     });
     this.most = Math.max(0, ...values);
-    this.drawn = values.map(value => {
-      const cell = tableIndex(value, this.most);
-      if (cell < 6) return '';
-      const [r, g, b] = theme.detailColours.subarray(cell * 3, cell * 3 + 3);
-      return `rgb(${r} ${g} ${b})/${inkOn(theme.detailColours, cell)}`;
-    });
+    this.drawn = wordColours(values, this.most, theme.detailColours);
     return this.drawn;
   }
 

@@ -1,10 +1,8 @@
 import type { Page, PageCache } from '../source/page-cache.ts';
 import { floatsOf } from '../source/floats.ts';
+import { readAround } from '../source/read-around.ts';
 import type { TraceSource } from '../source/trace-source.ts';
 import { RunReadings } from './run-readings.ts';
-
-/** Rows that are read ahead, before and after the one that is shown. */
-const ahead = 2;
 
 /** Reads what is small once, and maps row by row and a little ahead, so that stepping waits for nothing. */
 export class ReadingSource {
@@ -34,14 +32,7 @@ export class ReadingSource {
 
   /** Starts reading the rows around this one. */
   readAhead(row: number): void {
-    const rows = this.run?.rows ?? 0;
-    for (let distance = 1; distance <= ahead; distance++)
-      for (const near of [row + distance, row - distance]) {
-        if (near < 0 || near >= rows) continue;
-        const page = this.page(near);
-        // Read in vain; the error is told when the row itself is shown.
-        if (page instanceof Promise) page.catch(() => undefined);
-      }
+    readAround(row, this.run?.rows ?? 0, near => this.page(near));
   }
 
   private async load(): Promise<void> {

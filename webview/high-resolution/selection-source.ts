@@ -1,5 +1,6 @@
 import type { TensorName } from '../../trace/schema.ts';
 import type { PageCache } from '../source/page-cache.ts';
+import { readAround } from '../source/read-around.ts';
 import type { TraceSource } from '../source/trace-source.ts';
 import { floatsOf } from '../source/floats.ts';
 import { RunSelections } from './run-selections.ts';
@@ -23,9 +24,6 @@ const pageTensors = {
   binarised: 'high_resolution.binarised',
   tokenAttention: 'high_resolution.token_attention',
 } as const satisfies Record<Exclude<keyof StepPage, 'step'>, TensorName>;
-
-/** Pages of a step that are read ahead, before and after the one that is shown. */
-const ahead = 2;
 
 /** Reads selections: what is small once, the rest step by step and a little ahead, so that stepping waits for nothing. */
 export class SelectionSource {
@@ -58,14 +56,7 @@ export class SelectionSource {
 
   /** Starts reading the steps around this one. */
   readAhead(step: number): void {
-    const steps = this.run?.steps ?? 0;
-    for (let distance = 1; distance <= ahead; distance++)
-      for (const near of [step + distance, step - distance]) {
-        if (near < 0 || near >= steps) continue;
-        const page = this.page(near);
-        // Read in vain; the error is told when the step itself is shown.
-        if (page instanceof Promise) page.catch(() => undefined);
-      }
+    readAround(step, this.run?.steps ?? 0, near => this.page(near));
   }
 
   private async load(): Promise<void> {

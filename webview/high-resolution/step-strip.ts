@@ -1,4 +1,4 @@
-import { inkOn, tableIndex } from '../colour/colour-map.ts';
+import { wordColours } from '../colour/word-colours.ts';
 import type { StripFace } from '../faces.ts';
 import { count, share } from '../format.ts';
 import type { Scene } from '../scene.ts';
@@ -17,12 +17,7 @@ export class StepStrip implements StripFace {
     const { promptTokens, tokens } = metadata;
     const shares = tokens.map((_, token) => detail?.run.share(token - promptTokens, detail.layer) ?? 0);
     this.most = Math.max(0, ...shares);
-    this.drawn = shares.map(value => {
-      const cell = tableIndex(value, this.most);
-      if (cell < 6) return '';
-      const [r, g, b] = theme.detailColours.subarray(cell * 3, cell * 3 + 3);
-      return `rgb(${r} ${g} ${b})/${inkOn(theme.detailColours, cell)}`;
-    });
+    this.drawn = wordColours(shares, this.most, theme.detailColours);
     return this.drawn;
   }
 

@@ -1,8 +1,7 @@
 import { meanEntering, meanLeaving, type Stage } from '../../trace/fates.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { tokenPlace, quoted } from '../attention/rows.ts';
-import { linkButton } from '../controls.ts';
-import { element, setText } from '../element.ts';
+import { element } from '../element.ts';
 import { count, probability, tokenProbability } from '../format.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import { cacheCosts, layerSize, prefillCosts, sum } from '../pruning/costs.ts';
@@ -11,41 +10,27 @@ import { bytes, macs } from '../pruning/quantities.ts';
 import type { RunFates } from '../pruning/run-fates.ts';
 import { changeWords, isAbove, placeName, placeWords, scoreText, verdictWords } from '../pruning/stages.ts';
 import type { Scene } from '../scene.ts';
+import { DetailsReadout } from './details-readout.ts';
 
 const mostTreeLines = 40;
 
 /** The fate of the hovered or locked patch at every stage; without one, what the run kept and saved. */
 export class FateReadout implements Region {
   readonly element: HTMLElement;
-  private readonly title = element('span', { class: 'title' });
-  private readonly place = element('small');
-  private readonly lock = element('span', { class: 'lock small dim' });
-  private readonly body = element('div', { class: 'fate-body', 'data-testid': 'fate-body', tabindex: 0 });
+  private readonly details: DetailsReadout;
   private drawn = '';
 
   constructor(context: PanelContext) {
-    const unlock = linkButton('fate-unlock', 'Esc', () => {
-      context.actions.unlock();
-    });
-    unlock.className = 'key';
-    unlock.title = 'Unlock';
-    this.lock.append('locked ', unlock);
-    this.element = element(
-      'aside',
-      { class: 'readout fate-readout', 'data-testid': 'fate-readout', 'aria-label': 'Readout' },
-      element('div', { class: 'readout-title' }, this.title, this.place, this.lock),
-      this.body,
-    );
+    this.details = new DetailsReadout(context, 'fate');
+    this.element = this.details.element;
   }
 
   draw(scene: Scene): void {
     const { focus, fates, stage, selection, metadata } = scene;
-    this.lock.classList.toggle('shown', selection.tokenLocked || selection.patch !== null);
+    this.details.showLock(selection);
     const key = `${focus.patch} ${stage} ${fates !== null} ${focus.tokenPointed ? focus.token : ''} ${scene.heatKey}`;
     if (key === this.drawn) return;
     this.drawn = key;
-    this.body.scrollTop = 0;
-    this.body.setAttribute('aria-label', 'Details');
     if (focus.patch !== null && fates) this.drawPatch(scene, fates, focus.patch);
     else if (focus.tokenPointed) this.drawToken(scene);
     else this.drawRun(metadata, metadata.reduction?.stages[stage]);
@@ -53,7 +38,6 @@ export class FateReadout implements Region {
 
   private drawPatch({ geometry, stage, metadata, image, focus }: Scene, fates: RunFates, patch: number): void {
     const at = (one: number): string => `row ${Math.floor(one / geometry.columns)}, column ${one % geometry.columns}`;
-    setText(this.title, `Patch ${at(patch)}`);
     const state = fates.state(stage);
     const dropped = state.droppedAt[patch]!;
     const alive = dropped < 0 ? stage : dropped - 1;
@@ -61,10 +45,6 @@ export class FateReadout implements Region {
     const weight = fates.weightOf(alive, patch);
     const part = size > 1 && weight !== undefined && !Number.isNaN(weight) ? `, share ${probability(weight)}` : '';
     const token = fates.state(alive).token[patch]!;
-    setText(
-      this.place,
-      `${dropped < 0 ? 'token' : 'was token'} ${count(token)}, ${size > 1 ? `${count(size)} patches${part}` : 'a single patch'}`,
-    );
     const looked =
       focus.tokenPointed && image
         ? [
@@ -82,7 +62,9 @@ export class FateReadout implements Region {
       : 'before the first stage';
     const last = fates.state(fates.stages.length - 1).droppedAt[patch]!;
     const rows = this.stageTable(fates, patch, told, last < 0 ? fates.stages.length : last + 1, metadata);
-    this.body.replaceChildren(
+    this.details.show(
+      `Patch ${at(patch)}`,
+      `${dropped < 0 ? 'token' : 'was token'} ${count(token)}, ${size > 1 ? `${count(size)} patches${part}` : 'a single patch'}`,
       element('p', { class: 'fate-verdict', 'data-testid': 'fate-verdict' }, verdict),
       ...looked,
       rows,
@@ -139,22 +121,23 @@ export class FateReadout implements Region {
 
   private drawToken({ focus, metadata, masses, words }: Scene): void {
     const token = metadata.tokens[focus.token]!;
-    setText(this.title, quoted(token.text));
-    setText(this.place, tokenPlace(focus.token, metadata));
     const chance = token.logprob === undefined ? '' : `probability ${tokenProbability(Math.exp(token.logprob))}. `;
     const raters = metadata.reduction?.stages.filter(stage => stage.raters?.includes(focus.token)) ?? [];
     const rated = raters.length > 0 ? ` Its attention decided at ${raters.map(placeWords).join(', ')}.` : '';
     const share = masses
       ? `${probability(masses[0] ?? 0)} of the ${words.subject} went to the image, ${words.layers}.`
       : '';
-    this.body.replaceChildren(element('p', { class: 'small' }, `${chance}${share}${rated}`));
+    const text = element('p', { class: 'small' }, `${chance}${share}${rated}`);
+    this.details.show(quoted(token.text), tokenPlace(focus.token, metadata), text);
   }
 
   private drawRun(metadata: RunMetadata, stage: Stage | undefined): void {
-    setText(this.title, 'What was kept');
-    setText(this.place, 'hover a patch to read why');
+    const [title, place] = ['What was kept', 'hover a patch to read why'];
     const { reduction, method } = metadata;
-    if (!reduction) return;
+    if (!reduction) {
+      this.details.show(title, place);
+      return;
+    }
     const survivors = reduction.layers.at(-1)?.leaving ?? 0;
     const cached = reduction.layers.reduce((all, layer) => all + layer.cached, 0) / reduction.layers.length;
     const lines: [string, string][] = [
@@ -190,7 +173,7 @@ export class FateReadout implements Region {
       ),
     );
     const notes = (method.notes ?? []).map(note => element('p', { class: 'fate-note small' }, note));
-    this.body.replaceChildren(table, ...notes);
+    this.details.show(title, place, table, ...notes);
   }
 }
 

@@ -1,16 +1,15 @@
 import { range } from 'd3';
 import { tableColumn, type TableData } from '../charts.ts';
-import { inkOn, tableIndex } from '../colour/colour-map.ts';
+import { tableIndex } from '../colour/colour-map.ts';
 import { drawSegments } from '../segments.ts';
-import { canvasRatio, element, fitCanvas, setText } from '../element.ts';
+import { canvasRatio, element, setText } from '../element.ts';
 import { count, share, visibleToken } from '../format.ts';
 import { changeText, overlapText } from '../high-resolution/quantities.ts';
 import type { RunSelections } from '../high-resolution/run-selections.ts';
-import { hatch } from '../image/picture-canvas.ts';
-import { measureHover } from '../measures.ts';
 import type { PanelContext } from '../panel-context.ts';
 import type { DetailScene, Scene } from '../scene.ts';
 import type { Selection } from '../selection.ts';
+import { fontFamily, type MatrixActions, MatrixCanvas } from './matrix-canvas.ts';
 
 type Compared = Selection['compared'];
 
@@ -28,38 +27,26 @@ const choices: readonly { readonly value: Compared; readonly text: string; reado
 export class StepMatrix {
   readonly element: HTMLElement;
   readonly body: HTMLElement;
-  private readonly canvas = element('canvas', { role: 'img', 'data-testid': 'step-matrix' });
-  private readonly marks = element('canvas', { 'aria-hidden': 'true', class: 'marks' });
+  private readonly canvas: MatrixCanvas;
   private readonly layers = element('div', { class: 'head-layers figure-only', 'aria-hidden': 'true' });
   private readonly note = element('small');
   private readonly choice;
   private scene: Scene | null = null;
   private drawn = '';
-  private inView = -1;
   private firstRow = 0;
 
   constructor(private readonly context: PanelContext) {
     this.choice = drawSegments('matrix', 'What the matrix shows', choices, compared => {
       context.selection.set({ compared });
     });
-    this.body = element(
-      'div',
-      {
-        class: 'step-matrix',
-        tabindex: 0,
-        role: 'group',
-        'aria-label': 'Layer by step',
-        'data-testid': 'step-matrix-body',
-      },
-      element('div', { class: 'step-matrix-rows' }, this.canvas, this.marks, this.layers),
-    );
+    this.canvas = new MatrixCanvas('step-matrix', { rowHeight, gap: 4 }, this.actions(), this.layers);
+    this.body = this.canvas.element;
     this.element = element(
       'div',
       { class: 'matrix-chart' },
       element('div', { class: 'chart-title' }, element('h2', {}, 'Layer × step'), this.choice.element, this.note),
       this.body,
     );
-    this.listen();
   }
 
   draw(scene: Scene): void {
@@ -72,6 +59,7 @@ export class StepMatrix {
     const rows = this.rowsOf(detail);
     const { pitch, first, count: inSight } = layout.columns;
     const key = `${selection.compared} ${rows.first} ${rows.count} ${layout.canvasWidth} ${pitch} ${first} ${theme.scheme} ${theme.highContrast} ${canvasRatio()}`;
+    if (rows.first !== this.firstRow) this.canvas.forgetView();
     this.firstRow = rows.first;
     if (key !== this.drawn) {
       this.drawn = key;
@@ -92,13 +80,13 @@ export class StepMatrix {
     const { words } = choices.find(({ value }) => value === selection.compared)!;
     setText(this.note, `${part}${words} · green bar: attention on high-resolution tokens`);
     this.note.title = this.note.textContent;
-    this.canvas.setAttribute('aria-label', this.label(detail, selection.compared, words));
-    this.drawMarks(scene, detail, rows);
+    this.canvas.describe('Layer by step', this.label(detail, selection.compared, words));
+    this.canvas.mark(detail.step - rows.first, detail.layer, theme);
   }
 
   /** Of what is drawn. */
   caption(): string {
-    return `${this.canvas.getAttribute('aria-label') ?? ''}; green bar: attention on high-resolution tokens`;
+    return `${this.canvas.description}; green bar: attention on high-resolution tokens`;
   }
 
   table(): TableData {
@@ -134,49 +122,35 @@ export class StepMatrix {
     { run }: DetailScene,
     rows: { first: number; count: number },
   ): void {
-    const { gutter, canvasWidth, columns } = layout;
-    const height = rows.count * rowHeight;
-    const context = fitCanvas(this.canvas, canvasWidth, height);
-    context.clearRect(0, 0, canvasWidth, height);
-    const family = theme.colour('--vscode-font-family') || 'sans-serif';
-    const width = columns.pitch >= 30 ? columns.pitch - 4 : Math.max(2, columns.pitch - 1);
-    const inSight = range(columns.first, columns.first + columns.count);
+    const { gutter, canvasWidth } = layout;
+    const { pitch, first, count: inReach } = layout.columns;
+    const width = pitch >= 30 ? pitch - 4 : Math.max(2, pitch - 1);
+    const { canvas } = this;
+    const context = canvas.begin(canvasWidth, rows.count, { gutter, pitch, width, first, count: inReach });
+    const family = fontFamily(theme);
+    const inSight = range(first, first + inReach);
     const steps = range(rows.first, rows.first + rows.count);
     const mostShare = Math.max(1e-9, ...steps.flatMap(step => inSight.map(layer => run.share(step, layer) ?? 0)));
-    context.textBaseline = 'middle';
     for (const step of steps) {
-      const top = (step - rows.first) * rowHeight + 1;
-      context.font = `12px ${family}`;
-      context.fillStyle = theme.colour('--fovea-dim');
-      context.textAlign = 'right';
-      context.fillText(this.tokenAt(step).slice(0, 7), gutter - 7, top + rowHeight / 2, gutter - 8);
+      const row = step - rows.first;
+      canvas.nameRow(row, this.tokenAt(step), theme);
       for (const layer of inSight) {
-        const left = gutter + (layer - columns.first) * columns.pitch;
-        const tall = rowHeight - 2;
         if (!run.reads(layer)) {
-          hatchBox(context, left, top, width, tall, theme.colour('--fovea-grid'));
+          canvas.hatch(row, layer, theme);
           continue;
         }
         const value = valueOf(run, step, layer, selection.compared);
-        context.strokeStyle = theme.colour('--fovea-grid');
-        if (value.share === undefined || theme.highContrast) {
-          context.lineWidth = 1;
-          context.strokeRect(left + 0.5, top + 0.5, width - 1, tall - 1);
-        }
         let ink = theme.colour('--vscode-foreground');
-        if (value.share !== undefined) {
-          const index = tableIndex(value.share, 1);
-          context.fillStyle = `rgb(${theme.shareColours.subarray(index * 3, index * 3 + 3).join(' ')})`;
-          context.fillRect(left, top, width, tall);
-          ink = inkOn(theme.shareColours, index);
-        }
+        if (value.share === undefined) canvas.outline(row, layer, theme);
+        else ink = canvas.fill(row, layer, tableIndex(value.share, 1), theme);
+        const { left, top, height: tall } = canvas.boxOf(row, layer);
         const on = run.share(step, layer) ?? 0;
         context.fillStyle = ink;
-        if (columns.pitch >= 36) {
+        if (pitch >= 36) {
           context.font = `11px ${family}`;
           context.fillText(value.text, left + width - 4, top + tall / 2 - 1);
         }
-        if (columns.pitch >= 68 && on >= 0.01) {
+        if (pitch >= 68 && on >= 0.01) {
           context.textAlign = 'left';
           context.font = `600 11px ${family}`;
           context.fillText(share(on), left + 4, top + tall / 2 - 1);
@@ -192,33 +166,6 @@ export class StepMatrix {
     }
   }
 
-  private drawMarks(
-    { layout, theme }: Scene,
-    { step, layer }: DetailScene,
-    rows: { first: number; count: number },
-  ): void {
-    const { gutter, canvasWidth, columns } = layout;
-    const height = rows.count * rowHeight;
-    const context = fitCanvas(this.marks, canvasWidth, height);
-    context.clearRect(0, 0, canvasWidth, height);
-    const width = columns.count * columns.pitch;
-    const top = (step - rows.first) * rowHeight;
-    const column = layer - columns.first;
-    if (column >= 0 && column < columns.count) {
-      context.strokeStyle = theme.colour('--vscode-focusBorder');
-      context.lineWidth = 2;
-      context.strokeRect(gutter + column * columns.pitch - 1, 1, Math.max(4, columns.pitch - 2), height - 2);
-    }
-    context.strokeStyle = theme.colour('--fovea-lock');
-    context.lineWidth = 1.5;
-    context.strokeRect(gutter - 2, top + 0.75, width, rowHeight - 1.5);
-    if (this.inView === step) return;
-    this.inView = step;
-    const { scrollTop, clientHeight } = this.body;
-    if (top < scrollTop || top + rowHeight > scrollTop + clientHeight)
-      this.body.scrollTop = top - clientHeight / 2 + rowHeight / 2;
-  }
-
   private label({ run, step, layer }: DetailScene, compared: Compared, words: string): string {
     const all = range(run.steps).flatMap(at =>
       run.described.attending.flatMap(one => {
@@ -232,46 +179,26 @@ export class StepMatrix {
     return `Layer by step: ${words}, ${run.steps} steps by ${run.described.attending.length} layers${extent}${here}`;
   }
 
-  private listen(): void {
-    const { hover, actions } = this.context;
-    const at = (event: MouseEvent): { step: number; layer: number } | null => {
-      const { scene } = this;
-      if (!scene?.detail) return null;
-      const box = this.canvas.getBoundingClientRect();
-      const { gutter, columns } = scene.layout;
-      const column = Math.floor((event.clientX - box.left - gutter) / columns.pitch);
-      const step = this.firstRow + Math.floor((event.clientY - box.top) / rowHeight);
-      if (column < 0 || column >= columns.count || step < 0 || step >= scene.detail.run.steps) return null;
-      return { step, layer: columns.first + column };
-    };
-    const { promptTokens } = this.context.metadata;
-    this.canvas.addEventListener('pointermove', event => {
-      const cell = at(event);
-      measureHover(() => {
+  private actions(): MatrixActions {
+    const { hover, actions, metadata } = this.context;
+    return {
+      pointed: cell => {
         hover.set({
-          token: cell ? promptTokens + cell.step : null,
-          layer: cell ? { tower: 'decoder', layer: cell.layer } : null,
+          token: cell ? metadata.promptTokens + this.firstRow + cell.row : null,
+          layer: cell ? { tower: 'decoder', layer: cell.column } : null,
         });
-      });
-    });
-    this.canvas.addEventListener('pointerleave', () => {
-      hover.set({ token: null, layer: null });
-    });
-    this.canvas.addEventListener('click', event => {
-      const cell = at(event);
-      if (!cell) return;
-      actions.chooseLayer(cell.layer);
-      actions.chooseStep(cell.step);
-    });
-    this.body.addEventListener('keydown', event => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === 'ArrowUp' || event.key === 'ArrowDown') actions.moveStep(event.key === 'ArrowUp' ? -1 : 1);
-      else if (event.key === 'ArrowLeft' || event.key === 'ArrowRight')
-        actions.moveLayer(event.key === 'ArrowLeft' ? -1 : 1);
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-    });
+      },
+      chosen: ({ row, column }) => {
+        actions.chooseLayer(column);
+        actions.chooseStep(this.firstRow + row);
+      },
+      moveRow: step => {
+        actions.moveStep(step);
+      },
+      moveColumn: step => {
+        actions.moveLayer(step);
+      },
+    };
   }
 }
 
@@ -305,21 +232,4 @@ export function stepRow(run: RunSelections, step: number, layer: number, token: 
     on === undefined ? '–' : share(on),
     change === undefined ? '–' : changeText(change),
   ];
-}
-
-function hatchBox(
-  context: CanvasRenderingContext2D,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-  colour: string,
-): void {
-  context.save();
-  context.beginPath();
-  context.rect(left, top, width, height);
-  context.clip();
-  context.translate(left, top);
-  hatch(context, width, height, 6, colour);
-  context.restore();
 }

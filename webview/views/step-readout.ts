@@ -1,50 +1,33 @@
 import { quoted, tokenPlace } from '../attention/rows.ts';
-import { linkButton } from '../controls.ts';
-import { element, setText } from '../element.ts';
-import { count, probability, share, tokenProbability, visibleToken } from '../format.ts';
+import { element } from '../element.ts';
+import { count, probability, share } from '../format.ts';
 import { cellOfPatch, detailPlace, sumOnPatch } from '../high-resolution/places.ts';
 import { changeText, overlapText } from '../high-resolution/quantities.ts';
 import { notReading } from '../high-resolution/shown-selection.ts';
 import type { PanelContext, Region } from '../panel-context.ts';
 import type { DetailScene, Scene } from '../scene.ts';
+import { DetailsReadout } from './details-readout.ts';
+import { nextTokenBars } from './next-token.ts';
 
 /** The shown step in words; of a hovered or locked patch, which layers read it in high resolution. */
 export class StepReadout implements Region {
   readonly element: HTMLElement;
-  private readonly title = element('span', { class: 'title', dir: 'auto' });
-  private readonly place = element('small');
-  private readonly lock = element('span', { class: 'lock small dim' });
-  private readonly body = element('div', { class: 'fate-body', 'data-testid': 'step-body', tabindex: 0 });
+  private readonly details: DetailsReadout;
   private drawn = '';
 
   constructor(context: PanelContext) {
-    const unlock = linkButton('step-unlock', 'Esc', () => {
-      context.actions.unlock();
-    });
-    unlock.className = 'key';
-    unlock.title = 'Unlock';
-    this.lock.append('locked ', unlock);
-    this.body.setAttribute('aria-label', 'Details');
-    this.element = element(
-      'aside',
-      { class: 'readout fate-readout', 'data-testid': 'step-readout', 'aria-label': 'Readout' },
-      element('div', { class: 'readout-title' }, this.title, this.place, this.lock),
-      this.body,
-    );
+    this.details = new DetailsReadout(context, 'step');
+    this.element = this.details.element;
   }
 
   draw(scene: Scene): void {
     const { focus, detail, selection } = scene;
-    this.lock.classList.toggle('shown', selection.tokenLocked || selection.patch !== null);
+    this.details.showLock(selection);
     const key = `${focus.patch} ${detail?.step} ${detail?.layer}`;
     if (key === this.drawn) return;
     this.drawn = key;
-    this.body.scrollTop = 0;
-    if (!detail) {
-      setText(this.title, 'High-resolution tokens');
-      setText(this.place, 'not in this trace');
-      this.body.replaceChildren();
-    } else if (focus.patch === null) this.drawStep(scene, detail);
+    if (!detail) this.details.show('High-resolution tokens', 'not in this trace');
+    else if (focus.patch === null) this.drawStep(scene, detail);
     else this.drawPatch(scene, detail, focus.patch);
   }
 
@@ -52,27 +35,9 @@ export class StepReadout implements Region {
     const { run, step, layer, shown } = detail;
     const index = metadata.promptTokens + step;
     const token = metadata.tokens[index];
-    setText(this.title, token ? quoted(token.text) : '');
-    setText(this.place, `${tokenPlace(index, metadata)} · predicted at this step`);
-    const alternatives = (token?.alternatives ?? []).map(other => {
-      const p = Math.exp(other.logprob);
-      const bar = element('b', { class: 'probability' });
-      bar.style.width = `${p * 100}%`;
-      const classes = `bar-line${other.id === token?.id ? ' given' : ''}`;
-      return element(
-        'div',
-        { class: classes },
-        element('span', { class: 'name', dir: 'auto' }, visibleToken(other.text)),
-        element('span', { class: 'bar' }, bar),
-        element('span', { class: 'value' }, tokenProbability(p)),
-      );
-    });
-    const next = element(
-      'div',
-      { class: 'bars' },
-      element('div', { class: 'small dim' }, 'Next token, probability'),
-      ...alternatives,
-    );
+    const title = token ? quoted(token.text) : '';
+    const place = `${tokenPlace(index, metadata)} · predicted at this step`;
+    const next = nextTokenBars(token, 'Next token, probability');
     const facts = shown
       ? [
           ['reads', `${count(shown.tokenCount)} of ${count(run.tokens)} tokens`],
@@ -88,7 +53,9 @@ export class StepReadout implements Region {
     );
     const table = element('table', { class: 'fate-table' }, element('tbody', {}, ...rows));
     const heading = element('div', { class: 'small dim' }, `Layer D${layer}, high-resolution tokens`);
-    this.body.replaceChildren(
+    this.details.show(
+      title,
+      place,
       element('div', { class: 'step-facts' }, next, element('div', { class: 'bars' }, heading, table)),
     );
   }
@@ -96,18 +63,13 @@ export class StepReadout implements Region {
   private drawPatch({ geometry, metadata }: Scene, detail: DetailScene, patch: number): void {
     const { run, step, layer: chosen } = detail;
     const { cells, grid, attending } = run.described;
-    setText(this.title, `Patch row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}`);
+    const title = `Patch row ${Math.floor(patch / geometry.columns)}, column ${patch % geometry.columns}`;
     const place = detailPlace(geometry, metadata.image, run.described);
     const cell = cellOfPatch(patch, geometry, place, cells);
     if (cell === undefined) {
-      setText(this.place, 'outside the high-resolution image');
-      this.body.replaceChildren();
+      this.details.show(title, 'outside the high-resolution image');
       return;
     }
-    setText(
-      this.place,
-      `cell row ${Math.floor(cell / cells.columns)}, column ${cell % cells.columns}, ${count(Math.round(run.tokensPerCell))} tokens`,
-    );
     const rows = attending.map(layer => {
       const covered = run.cellsRead(step, layer)?.[cell] === 1;
       const read = covered ? detail.readBy(layer) : null;
@@ -123,7 +85,9 @@ export class StepReadout implements Region {
       );
     });
     const head = ['layer', 'at this step', 'attention', 'steps'].map(text => element('th', { scope: 'col' }, text));
-    this.body.replaceChildren(
+    this.details.show(
+      title,
+      `cell row ${Math.floor(cell / cells.columns)}, column ${cell % cells.columns}, ${count(Math.round(run.tokensPerCell))} tokens`,
       element(
         'table',
         { class: 'fate-table' },
