@@ -113,7 +113,7 @@ test('untraced, a run writes nothing, leaves out the vision layer that nobody re
   const untraced = await pipeline.analyze(asked, { traced: false, progress: progress => seen.push(progress) });
   assert.equal(
     untraced.answer,
-    'Four moose, a green apple on the right and a yellow sign that says "LOVE" on a brown background.',
+    'Four moose, a green apple in the center and a yellow sign that says "LOVE" on a brown background.',
   );
   assert.ok(!existsSync(asked.tracePath));
   assert.equal(untraced.traceBytes, 0);

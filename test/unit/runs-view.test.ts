@@ -172,7 +172,8 @@ test('every sample has a describing question and a picture; each time another is
   for (const { file } of samples) assert.ok(existsSync(path.join(folder, file)), file);
   assert.deepEqual(samples[0], { file: 'scene-01.png', question: 'Describe the image.' });
   assert.equal(nextSample(samples, new Set())?.file, 'scene-01.png');
-  assert.equal(nextSample(samples, new Set(['scene-01.png', 'scene-02.png']))?.file, 'scene-07.png');
+  const [first, second, third] = samples.map(({ file }) => file);
+  assert.equal(nextSample(samples, new Set([first!, second!]))?.file, third);
   assert.equal(nextSample(samples, new Set(samples.map(({ file }) => file)))?.file, 'scene-01.png');
   assert.equal(nextSample([], new Set()), undefined);
 });
