@@ -83,14 +83,11 @@ export function activate(context: vscode.ExtensionContext): void {
       openTrace: (trace, other) => editors.openBesideText(trace, other),
       openRuns: () => editors.openRuns(),
     }),
-    vscode.commands.registerCommand('fovea.analyzeWithMethod', async (image: unknown, selection: unknown) => {
+    vscode.commands.registerCommand('fovea.analyzeWithMethod', async (named: unknown, question: unknown) => {
       if (!trusted()) return;
       const { pickMethod } = await import('./methods/pick-method.ts');
-      const resource = image instanceof vscode.Uri ? image : undefined;
-      const shown = resource?.path.endsWith('.fovea') ? imageOfTrace(resource) : (resource ?? imageOfTrace());
-      const method = await pickMethod(await knownMethods({ pipeline, log }, resource));
-      if (shown instanceof vscode.Uri && shown !== resource && !(await agreesToOpen([shown.fsPath], resource))) return;
-      if (method) await analysis.analyzeImage(shown === 'unknown' ? undefined : shown, selection, method);
+      const method = await pickMethod({ pipeline, log }, named instanceof vscode.Uri ? named : undefined);
+      if (method) await analysis.analyzeWithMethod(named, question, method);
     }),
     vscode.commands.registerCommand('fovea.newTokenMethod', async () => {
       if (!trusted()) return;

@@ -1,9 +1,10 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodRequest } from '../../native/rpc.ts';
+import { traceExtension } from '../../trace/schema.ts';
 import { background } from '../background.ts';
 import { isImageFile } from '../image-files.ts';
-import { showFailure, type Remedy } from './failure-notice.ts';
+import { offerRemedies } from './failure-notice.ts';
 import { agreesToOpen } from './network-consent.ts';
 import { pickImage } from './image-picker.ts';
 import { QuestionPicker } from './question-picker.ts';
@@ -54,13 +55,17 @@ export class Analysis {
   /** Asks another question about the image of a trace, or of the last run. */
   async askAgain(trace?: unknown): Promise<vscode.Uri[]> {
     if (!trusted()) return [];
-    const named = trace instanceof vscode.Uri ? trace : undefined;
-    const shown = this.services.imageOfTrace(named);
-    if (!(await agreesToOpen(pathsOf(shown), named))) return [];
-    const image = shown ?? this.lastImage();
-    if (!image) return this.analyzeImage();
-    const found = await this.foundImage(image);
-    return found ? this.analyzeImage(found) : [];
+    const image = await this.imageOfRun(trace instanceof vscode.Uri ? trace : undefined, this.lastImage());
+    return image ? this.analyzeImage(image === 'none' ? undefined : image) : [];
+  }
+
+  /** @param named an image or a trace; without one the image of the run in front is meant, or one is asked for */
+  async analyzeWithMethod(named: unknown, question: unknown, method: MethodRequest): Promise<vscode.Uri[]> {
+    if (!trusted()) return [];
+    const resource = named instanceof vscode.Uri ? named : undefined;
+    if (resource && !resource.path.endsWith(traceExtension)) return this.analyzeImage(resource, question, method);
+    const image = await this.imageOfRun(resource);
+    return image ? this.analyzeImage(image === 'none' ? undefined : image, question, method) : [];
   }
 
   /**
@@ -74,6 +79,17 @@ export class Analysis {
     if (!(await agreesToOpen([...pathsOf(shown), modelFolder, ...sources], trace))) return undefined;
     const image = await this.foundImage(shown);
     return image && this.analyzeOne(image, question, order);
+  }
+
+  /** @returns `none` when no run is open and there is no other image; undefined when the user left */
+  private async imageOfRun(
+    trace: vscode.Uri | undefined,
+    otherwise?: vscode.Uri,
+  ): Promise<vscode.Uri | 'none' | undefined> {
+    const shown = this.services.imageOfTrace(trace);
+    if (!(await agreesToOpen(pathsOf(shown), trace))) return undefined;
+    const image = shown ?? otherwise;
+    return image ? this.foundImage(image) : 'none';
   }
 
   /** The image if it is where it was, or the one that the user chooses in its place. */
@@ -146,7 +162,12 @@ export class Analysis {
       if (outcome.result) background(this.offerPartial(vscode.Uri.file(outcome.result.tracePath)), log);
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
-      background(this.offerRemedies(error, image, question, order), log);
+      const retries = {
+        tryAgain: () => this.analyzeAll([image], question, order),
+        askAgain: () => this.analyzeImage(image, undefined, order?.method),
+        chooseMethod: async () => vscode.commands.executeCommand('fovea.analyzeWithMethod', image, question),
+      };
+      background(offerRemedies(error, log, retries), log);
     }
     return undefined;
   }
@@ -155,42 +176,6 @@ export class Analysis {
     const open = vscode.l10n.t('Open What Was Computed');
     const message = vscode.l10n.t('The analysis was cancelled. What it computed until then was kept.');
     if ((await vscode.window.showInformationMessage(message, open)) === open) await this.services.openTrace(trace);
-  }
-
-  private async offerRemedies(
-    error: unknown,
-    image: vscode.Uri,
-    question: string,
-    order: RunOrder | undefined,
-  ): Promise<void> {
-    const remedy = await showFailure(error);
-    if (remedy !== undefined) await this.apply(remedy, image, question, order);
-  }
-
-  private async apply(remedy: Remedy, image: vscode.Uri, question: string, order: RunOrder | undefined): Promise<void> {
-    switch (remedy) {
-      case 'tryAgain':
-        await this.analyzeAll([image], question, order);
-        break;
-      case 'askAgain':
-        await this.analyzeImage(image);
-        break;
-      case 'showLog':
-        this.services.log.show(true);
-        break;
-      case 'chooseModel':
-        await vscode.commands.executeCommand('fovea.chooseModel');
-        break;
-      case 'restartPipeline':
-        await vscode.commands.executeCommand('fovea.restartPipeline');
-        break;
-      case 'chooseDevice':
-        await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.device');
-        break;
-      case 'chooseFolder':
-        await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.runs.folder');
-        break;
-    }
   }
 
   private lastImage(): vscode.Uri | undefined {

@@ -1,22 +1,50 @@
 import * as vscode from 'vscode';
-import { howItEnded, lastWords, PipelineFailure, type PipelineFailureDetail } from '../pipeline/failure.ts';
+import { howItEnded, lastWords, PipelineFailure } from '../pipeline/failure.ts';
+import { remediesFor, type Remedy, type Retry } from './remedies.ts';
 
-/** Ways out of a failure; each is a button. */
-export type Remedy =
-  'showLog' | 'chooseModel' | 'restartPipeline' | 'tryAgain' | 'askAgain' | 'chooseDevice' | 'chooseFolder';
-
-/** Says what went wrong and what to do next. Resolves with what the user chose. */
-export async function showFailure(error: unknown): Promise<Remedy | undefined> {
-  const { text, remedies } = describe(error);
+/** Says what went wrong and what to do next, and does what the user chooses of it. */
+export async function offerRemedies(
+  error: unknown,
+  log: vscode.LogOutputChannel,
+  retries: Readonly<Partial<Record<Retry, () => Promise<unknown>>>>,
+): Promise<void> {
+  const remedies = remediesFor(error, Object.keys(retries) as Retry[]);
   const labels = remedyLabels();
-  const chosen = await vscode.window.showErrorMessage(text, ...remedies.map(remedy => labels[remedy]));
-  return remedies.find(remedy => labels[remedy] === chosen);
+  const chosen = await vscode.window.showErrorMessage(failureText(error), ...remedies.map(remedy => labels[remedy]));
+  switch (remedies.find(remedy => labels[remedy] === chosen)) {
+    case 'tryAgain':
+      await retries.tryAgain?.();
+      break;
+    case 'askAgain':
+      await retries.askAgain?.();
+      break;
+    case 'chooseMethod':
+      await retries.chooseMethod?.();
+      break;
+    case 'showLog':
+      log.show(true);
+      break;
+    case 'chooseModel':
+      await vscode.commands.executeCommand('fovea.chooseModel');
+      break;
+    case 'restartPipeline':
+      await vscode.commands.executeCommand('fovea.restartPipeline');
+      break;
+    case 'chooseDevice':
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.device');
+      break;
+    case 'chooseFolder':
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.runs.folder');
+      break;
+    case undefined:
+      break;
+  }
 }
 
-function describe(error: unknown): { text: string; remedies: Remedy[] } {
-  if (error instanceof PipelineFailure) return { text: sentence(error), remedies: remediesFor(error.detail) };
-  const message = error instanceof Error ? error.message : String(error);
-  return { text: vscode.l10n.t('Fovea: {0}', message), remedies: ['tryAgain', 'showLog'] };
+/** What went wrong, and the next step where the pipeline named one. */
+export function failureText(error: unknown): string {
+  if (error instanceof PipelineFailure) return sentence(error);
+  return vscode.l10n.t('Fovea: {0}', error instanceof Error ? error.message : String(error));
 }
 
 function sentence({ detail, message }: PipelineFailure): string {
@@ -39,44 +67,6 @@ function sentence({ detail, message }: PipelineFailure): string {
   }
 }
 
-function remediesFor(detail: PipelineFailureDetail): Remedy[] {
-  switch (detail.kind) {
-    case 'crashed':
-      return ['showLog', 'tryAgain', 'chooseModel'];
-    case 'refused':
-      return ['showLog', 'restartPipeline', 'chooseModel'];
-    case 'reported':
-      break;
-  }
-  switch (detail.code) {
-    case 'checkpoint-missing':
-    case 'checkpoint-malformed':
-    case 'architecture-unsupported':
-    case 'shape-mismatch':
-      return ['chooseModel', 'showLog'];
-    case 'out-of-memory':
-      return ['chooseModel', 'restartPipeline', 'showLog'];
-    case 'device-unavailable':
-      return ['chooseDevice', 'showLog'];
-    case 'disk':
-      return ['tryAgain', 'chooseFolder', 'showLog'];
-    case 'question-invalid':
-    case 'question-too-long':
-    case 'method-failed':
-    case 'budget-impossible':
-      return ['askAgain'];
-    case 'image-unreadable':
-    case 'image-too-large':
-      return ['tryAgain', 'showLog'];
-    case 'rank-failed':
-    case 'usage':
-    case 'question-set':
-    case 'cancelled':
-    case 'internal':
-      return ['tryAgain', 'restartPipeline', 'showLog'];
-  }
-}
-
 function remedyLabels(): Readonly<Record<Remedy, string>> {
   return {
     showLog: vscode.l10n.t('Show Log'),
@@ -84,6 +74,7 @@ function remedyLabels(): Readonly<Record<Remedy, string>> {
     restartPipeline: vscode.l10n.t('Restart Pipeline'),
     tryAgain: vscode.l10n.t('Try Again'),
     askAgain: vscode.l10n.t('Ask Another Question'),
+    chooseMethod: vscode.l10n.t('Choose Method…'),
     chooseDevice: vscode.l10n.t('Change Device'),
     chooseFolder: vscode.l10n.t('Change Folder'),
   };

@@ -3,7 +3,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { EvaluateResult, EvaluationProgress } from '../../native/rpc.ts';
 import { trusted } from '../analysis/analysis.ts';
-import { showFailure } from '../analysis/failure-notice.ts';
+import { offerRemedies } from '../analysis/failure-notice.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
 import { background } from '../background.ts';
 import { knownMethods, soundMethods } from '../methods/own-methods.ts';
@@ -52,16 +52,8 @@ export async function evaluateQuestionSet(services: EvaluationServices, named: u
     await finish(services, request, result);
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
-    background(offerRemedies(services, error), log);
+    background(offerRemedies(error, log, { tryAgain: () => evaluateQuestionSet(services, named) }), log);
   }
-}
-
-async function offerRemedies({ log }: EvaluationServices, error: unknown): Promise<void> {
-  const remedy = await showFailure(error);
-  if (remedy === 'showLog') log.show(true);
-  if (remedy === 'chooseModel') await vscode.commands.executeCommand('fovea.chooseModel');
-  if (remedy === 'restartPipeline') await vscode.commands.executeCommand('fovea.restartPipeline');
-  if (remedy === 'tryAgain') await vscode.commands.executeCommand('fovea.evaluate');
 }
 
 function withProgress(pipeline: PipelineClient, request: EvaluationRequest): Thenable<EvaluateResult | undefined> {

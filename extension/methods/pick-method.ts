@@ -1,14 +1,37 @@
 /** Which method runs, at which budget. Escape at any step ends it. */
 import * as vscode from 'vscode';
 import type { MethodRequest, MethodSummary } from '../../native/rpc.ts';
+import { offerRemedies } from '../analysis/failure-notice.ts';
+import { background } from '../background.ts';
+import type { PipelineClient } from '../pipeline/client.ts';
 import { plainLabel } from '../typed-pick.ts';
+import { knownMethods } from './own-methods.ts';
 
 interface MethodItem extends vscode.QuickPickItem {
   readonly request: MethodRequest;
   readonly budget?: MethodSummary['budget'];
 }
 
-export async function pickMethod(methods: readonly MethodSummary[]): Promise<MethodRequest | undefined> {
+/**
+ * @param resource what the method is to run on: decides among several workspace folders
+ * @returns undefined when the user left, or when the methods cannot be listed, which is told
+ */
+export async function pickMethod(
+  services: { readonly pipeline: PipelineClient; readonly log: vscode.LogOutputChannel },
+  resource: vscode.Uri | undefined,
+): Promise<MethodRequest | undefined> {
+  let methods: readonly MethodSummary[];
+  try {
+    methods = await knownMethods(services, resource);
+  } catch (error) {
+    services.log.error(error instanceof Error ? error : String(error));
+    background(offerRemedies(error, services.log, {}), services.log);
+    return undefined;
+  }
+  return choose(methods);
+}
+
+async function choose(methods: readonly MethodSummary[]): Promise<MethodRequest | undefined> {
   const own = methods.filter(method => method.own);
   const chosen = await vscode.window.showQuickPick<MethodItem | vscode.QuickPickItem>(
     [

@@ -4,8 +4,8 @@ import * as vscode from 'vscode';
 import { TrafficError } from '../../trace/traffic/errors.ts';
 import { algorithmNames } from '../../trace/traffic/metadata.ts';
 import { algorithms } from '../../trace/traffic/schedule.ts';
+import { failureText } from '../analysis/failure-notice.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
-import { PipelineFailure } from '../pipeline/failure.ts';
 import { ranksWords, shellLine } from './command-line.ts';
 import { type Interpreter, pickInterpreter } from './interpreter-picker.ts';
 import { RanksFailure, type RanksOutcome, type RanksProgress, runRanks } from './ranks-process.ts';
@@ -181,7 +181,5 @@ function sentence(error: unknown): string {
     );
   if (error instanceof RanksFailure || error instanceof TrafficError)
     return [error.message, error.hint].filter(part => part !== '').join(' ');
-  if (error instanceof PipelineFailure && error.detail.kind === 'reported')
-    return [error.message, error.detail.hint].filter(part => part !== '').join(' ');
-  return vscode.l10n.t('Fovea: {0}', error instanceof Error ? error.message : String(error));
+  return failureText(error);
 }

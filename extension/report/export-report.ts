@@ -2,9 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { reportFormats, type ReportFormat } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
+import { offerRemedies } from '../analysis/failure-notice.ts';
 import { offerWritten } from '../figure/offer-written.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
-import { PipelineFailure } from '../pipeline/failure.ts';
 
 export interface ReportServices {
   readonly pipeline: PipelineClient;
@@ -55,8 +55,7 @@ export async function exportReport({ pipeline, log }: ReportServices, traces: re
     await offerWritten(target, format === 'html' || format === 'pdf' ? 'system' : 'editor');
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
-    const showLog = vscode.l10n.t('Show Log');
-    if ((await vscode.window.showErrorMessage(sentence(error), showLog)) === showLog) log.show(true);
+    await offerRemedies(error, log, { tryAgain: () => exportReport({ pipeline, log }, traces) });
   }
 }
 
@@ -91,12 +90,4 @@ async function chooseFile(
     : vscode.l10n.t('The ending of the name chooses the format: {0}.', reportFormats.join(', '));
   void vscode.window.showWarningMessage(message);
   return undefined;
-}
-
-function sentence(error: unknown): string {
-  if (error instanceof PipelineFailure && error.detail.kind === 'reported')
-    return [error.message, error.detail.hint].filter(part => part !== '').join(' ');
-  if (error instanceof PipelineFailure && error.detail.kind === 'crashed')
-    return vscode.l10n.t('The pipeline ended before the report was written. The log says why; try again.');
-  return vscode.l10n.t('Fovea: {0}', error instanceof Error ? error.message : String(error));
 }

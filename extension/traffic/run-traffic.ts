@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { TrafficProgress, TrafficResult } from '../../native/rpc.ts';
-import { showFailure } from '../analysis/failure-notice.ts';
+import { offerRemedies } from '../analysis/failure-notice.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
 import type { PipelineClient, TrafficOrder } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
@@ -38,11 +38,7 @@ export async function runTraffic(services: TrafficServices): Promise<void> {
     }
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
-    const remedy = await showFailure(error);
-    if (remedy === 'showLog') log.show(true);
-    if (remedy === 'chooseModel') await vscode.commands.executeCommand('fovea.chooseModel');
-    if (remedy === 'restartPipeline') await vscode.commands.executeCommand('fovea.restartPipeline');
-    if (remedy === 'tryAgain') await runTraffic(services);
+    await offerRemedies(error, log, { tryAgain: () => runTraffic(services) });
   }
 }
 
