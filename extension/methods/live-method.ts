@@ -3,12 +3,12 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { foreignShares } from '../../trace/network-path.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
+import { offerRemedies } from '../analysis/failure-notice.ts';
 import { stageSentence } from '../analysis/stage-words.ts';
 import { background } from '../background.ts';
-import { imagePathOf } from '../editor/image-of-trace.ts';
-import type { PipelineClient, PipelineRequest } from '../pipeline/client.ts';
+import type { PipelineClient } from '../pipeline/client.ts';
 import { Settings } from '../settings/settings.ts';
-import { liveTracePath } from './live-trace-path.ts';
+import { liveRequest } from './live-request.ts';
 import { namedByUser } from './own-methods.ts';
 
 export interface LiveMethodServices {
@@ -42,7 +42,12 @@ export class LiveMethod implements vscode.Disposable {
       .openRuns()
       .find(({ trace, metadata }) => trace.scheme === 'file' && metadata.method.module?.path === module);
     if (!open || !namedByUser(module, open.trace)) return;
-    const request = requestFor(open.trace, open.metadata, module, this.services.bundledModel.fsPath);
+    const { device, threads, visionTower } = new Settings(open.trace);
+    const request = liveRequest(open.trace.fsPath, open.metadata, module, this.services.bundledModel.fsPath, {
+      device,
+      threads,
+      ...visionTower,
+    });
     const [share] = foreignShares([request.imagePath, request.modelFolder], open.trace.fsPath);
     if (share !== undefined) {
       this.services.log.warn(
@@ -68,42 +73,10 @@ export class LiveMethod implements vscode.Disposable {
       if (outcome.kind === 'finished')
         await this.services.openTrace(vscode.Uri.file(outcome.result.tracePath), open.trace);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.services.log.error(message);
-      background(this.tell(message), this.services.log);
+      this.services.log.error(error instanceof Error ? error : String(error));
+      background(offerRemedies(error, this.services.log, {}), this.services.log);
     } finally {
       if (this.running === control) this.running = undefined;
     }
   }
-
-  private async tell(message: string): Promise<void> {
-    const show = vscode.l10n.t('Show Log');
-    if ((await vscode.window.showErrorMessage(message, show)) === show) this.services.log.show(true);
-  }
-}
-
-/** As the run was, with the module as it is now: only parameters that were set by hand are set again. */
-function requestFor(
-  trace: vscode.Uri,
-  { image, prompt, model, generation, method }: RunMetadata,
-  module: string,
-  bundledModel: string,
-): PipelineRequest {
-  const settings = new Settings(trace);
-  const given = (method.given ?? []).map(name => [name, method.parameters[name]!] as const);
-  return {
-    imagePath: imagePathOf({ image }) ?? '',
-    question: prompt.question,
-    modelFolder: model.bundled ? bundledModel : model.folder,
-    tracePath: liveTracePath(trace.fsPath),
-    maxNewTokens: generation.maxNewTokens,
-    sampling: generation.sampling,
-    method: {
-      name: module,
-      ...(method.budget && { budget: method.budget.asked }),
-      ...(given.length > 0 && { parameters: Object.fromEntries(given) }),
-    },
-    device: settings.device,
-    threads: settings.threads,
-  };
 }

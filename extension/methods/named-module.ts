@@ -7,7 +7,7 @@ const endings = ['.mjs', '.js', '.cjs'];
  * @param method "fastv", "fastv+flexattention", a path, or a path with "+flexattention" after it
  */
 export function moduleOf(method: string): string | undefined {
-  const [first = ''] = /[/\\]/.test(method) ? [method.replace(/\+[a-z]+$/, '')] : method.split('+');
+  const [first = ''] = /[/\\]/.test(method) ? [method.replace(/\+[a-z-]+$/, '')] : method.split('+');
   const file = first.trim();
   return /[/\\]/.test(file) || endings.includes(path.extname(file).toLowerCase()) ? file : undefined;
 }

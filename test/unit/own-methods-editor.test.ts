@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { liveTracePath } from '../../extension/methods/live-trace-path.ts';
+import { liveRequest, liveTracePath } from '../../extension/methods/live-request.ts';
 import { methodFile, methodName } from '../../extension/methods/method-name.ts';
 import { methodPaths } from '../../extension/methods/method-paths.ts';
 import { mayRun } from '../../extension/methods/named-module.ts';
+import { smallRun } from '../fixtures/small-run.ts';
 
 test('a title becomes a name of letters, digits and hyphens, and a file of that name', () => {
   assert.equal(methodName('  Keep the brightest! '), 'keep-the-brightest');
@@ -34,7 +35,7 @@ test('a run is written again beside the first one, and always to the same place'
 test('a trace names methods of Fovea freely, and modules only if the user named them, too', () => {
   const own = path.resolve('/project/methods/a.mjs');
   const named = [own];
-  for (const method of ['none', 'fastv', 'fastv+flexattention', own, `${own}+flexattention`])
+  for (const method of ['none', 'fastv', 'fastv+flexattention', own, `${own}+flexattention`, `${own}+llava-hd`])
     assert.ok(mayRun(method, named), method);
   const other = path.resolve('/project/scripts/deploy.mjs');
   for (const method of [
@@ -46,4 +47,36 @@ test('a trace names methods of Fovea freely, and modules only if the user named 
     'methods\\a.cjs',
   ])
     assert.ok(!mayRun(method, named), method);
+});
+
+test('saving a method runs as the run was: settings that traces do not hold, and the second method, too', () => {
+  const module = path.resolve('/project/methods/a.mjs');
+  const run = {
+    ...smallRun,
+    image: { ...smallRun.image, path: path.resolve('/images/a.png') },
+    method: {
+      name: 'mine',
+      parameters: { keep: 4, seed: 1 },
+      given: ['keep'],
+      budget: { asked: 64, reached: 64, counted: 'entering' },
+      beside: { name: 'flexattention', title: 'FlexAttention', variant: 'paper', parameters: { count: 9 } },
+      module: { path: module, digest: '' },
+    },
+  } as const;
+  const request = liveRequest('/runs/a.fovea', run, module, '/bundled', {
+    device: 'cpu',
+    threads: 2,
+    visionTower: '/towers/clip',
+  });
+  assert.equal(request.visionTower, '/towers/clip');
+  assert.equal(request.tracePath, '/runs/a-live.fovea');
+  assert.deepEqual(request.method, {
+    name: `${module}+flexattention`,
+    budget: 64,
+    parameters: { keep: 4, 'flexattention.count': 9, 'flexattention.variant': 'paper' },
+  });
+  const alone = { ...run, method: { name: 'mine', parameters: { keep: 4 }, module: run.method.module } };
+  const plain = liveRequest('/runs/a.fovea', alone, module, '/bundled', { device: 'cpu', threads: 0 });
+  assert.deepEqual(plain.method, { name: module });
+  assert.ok(!('visionTower' in plain));
 });
