@@ -32,7 +32,8 @@ export class PanelQuestions {
 
   /** The page that was asked is gone. */
   abandon(): void {
-    for (const { reject } of this.waiting.values()) reject(new Error('The panel was closed.'));
+    for (const { reject } of this.waiting.values())
+      reject(new Error('The panel was closed meanwhile. Open the trace, then save again.'));
     this.waiting.clear();
   }
 
@@ -44,7 +45,7 @@ export class PanelQuestions {
         delivered => {
           if (delivered) return;
           this.waiting.delete(request);
-          reject(new Error('The panel is not in sight.'));
+          reject(new Error('The panel is not in sight. Bring it to the front, then save again.'));
         },
         (error: unknown) => {
           reject(error instanceof Error ? error : new Error(String(error)));

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { FigureName } from '../../webview/messages.ts';
 import type { TracePanel } from '../editor/trace-panel.ts';
 import { Settings } from '../settings/settings.ts';
-import { offerWritten } from './offer-written.ts';
+import { offerWritten } from '../files/offer-written.ts';
 
 /**
  * Lets the user choose one of the panel's figures and a file for it, and writes that.
@@ -14,21 +14,31 @@ export async function saveFigure(
   wanted: number | undefined,
   log: vscode.LogOutputChannel,
 ): Promise<void> {
+  let written: vscode.Uri | undefined;
   try {
-    const figure = await chooseFigure(await panel.questions.figures(), wanted);
-    if (!figure) return;
-    const target = await chooseFile(panel.document.uri, figure);
-    if (!target) return;
-    const format = path.extname(target.path).toLowerCase() === '.png' ? 'png' : 'svg';
-    const data = await panel.questions.figure({ figure: figure.id, format, theme: new Settings().figureTheme });
-    await vscode.workspace.fs.writeFile(target, data);
-    log.info(`Figure: ${target.fsPath} (${data.length} bytes)`);
-    await offerWritten(target, 'editor');
+    written = await writeFigure(panel, wanted, log);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.error(`Figure: ${message}`);
     await vscode.window.showErrorMessage(vscode.l10n.t('The figure was not saved: {0}', message));
   }
+  if (written) await offerWritten(written, 'editor');
+}
+
+/** @returns undefined when the user left */
+async function writeFigure(
+  panel: TracePanel,
+  wanted: number | undefined,
+  log: vscode.LogOutputChannel,
+): Promise<vscode.Uri | undefined> {
+  const figure = await chooseFigure(await panel.questions.figures(), wanted);
+  const target = figure && (await chooseFile(panel.document.uri, figure));
+  if (!target) return undefined;
+  const format = path.extname(target.path).toLowerCase() === '.png' ? 'png' : 'svg';
+  const data = await panel.questions.figure({ figure: figure.id, format, theme: new Settings().figureTheme });
+  await vscode.workspace.fs.writeFile(target, data);
+  log.info(`Figure: ${target.fsPath} (${data.length} bytes)`);
+  return target;
 }
 
 async function chooseFigure(

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { reportFormats, type ReportFormat } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { offerRemedies } from '../analysis/failure-notice.ts';
-import { offerWritten } from '../figure/offer-written.ts';
+import { offerWritten } from '../files/offer-written.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
 
 export interface ReportServices {
@@ -28,40 +28,55 @@ export async function exportReport({ pipeline, log }: ReportServices, traces: re
   const chosen = await chooseFile(traces);
   if (!chosen) return;
   const { target, format } = chosen;
+  let isWritten = false;
   try {
-    const name = path.basename(target.fsPath);
-    const progress = {
-      location: vscode.ProgressLocation.Notification,
-      title: vscode.l10n.t('Writing {0}…', name),
-      cancellable: true,
-    };
-    const order = { sources: traces.map(({ fsPath }) => fsPath), outPath: target.fsPath, format };
-    const written = await vscode.window.withProgress(progress, async (_, token) => {
-      const abort = new AbortController();
-      const listener = token.onCancellationRequested(() => {
-        abort.abort();
-      });
-      try {
-        return await pipeline.report(order, abort.signal);
-      } finally {
-        listener.dispose();
-      }
-    });
-    if (!written) {
-      vscode.window.setStatusBarMessage(vscode.l10n.t('{0} was not written', name), 5_000);
-      return;
-    }
-    log.info(`Report: ${written.files.join(', ')} (${written.bytes} bytes)`);
-    await offerWritten(target, format === 'html' || format === 'pdf' ? 'system' : 'editor');
+    isWritten = await write(pipeline, log, traces, chosen);
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
     await offerRemedies(error, log, { tryAgain: () => exportReport({ pipeline, log }, traces) });
   }
+  if (isWritten) await offerWritten(target, format === 'html' || format === 'pdf' ? 'system' : 'editor');
 }
 
-async function chooseFile(
+/** @returns whether it was written; false when the user cancelled. @throws PipelineFailure */
+async function write(
+  pipeline: PipelineClient,
+  log: vscode.LogOutputChannel,
   traces: readonly vscode.Uri[],
-): Promise<{ target: vscode.Uri; format: ReportFormat } | undefined> {
+  { target, format }: ChosenFile,
+): Promise<boolean> {
+  const name = path.basename(target.fsPath);
+  const progress = {
+    location: vscode.ProgressLocation.Notification,
+    title: vscode.l10n.t('Writing {0}…', name),
+    cancellable: true,
+  };
+  const order = { sources: traces.map(({ fsPath }) => fsPath), outPath: target.fsPath, format };
+  const written = await vscode.window.withProgress(progress, async (_, token) => {
+    const abort = new AbortController();
+    const listener = token.onCancellationRequested(() => {
+      abort.abort();
+    });
+    try {
+      return await pipeline.report(order, abort.signal);
+    } finally {
+      listener.dispose();
+    }
+  });
+  if (!written) {
+    vscode.window.setStatusBarMessage(vscode.l10n.t('{0} was not written', name), 5_000);
+    return false;
+  }
+  log.info(`Report: ${written.files.join(', ')} (${written.bytes} bytes)`);
+  return true;
+}
+
+interface ChosenFile {
+  readonly target: vscode.Uri;
+  readonly format: ReportFormat;
+}
+
+async function chooseFile(traces: readonly vscode.Uri[]): Promise<ChosenFile | undefined> {
   const [trace] = traces;
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.joinPath(trace!, '..');
   const stem = path.basename(trace!.fsPath, traceExtension);

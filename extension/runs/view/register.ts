@@ -30,7 +30,10 @@ export function registerRunsView(
       ).deleteRuns(view.chosen(clicked, selected), { trashFolder: trashFolder(globalStorageUri), refresh, log });
     }),
     vscode.commands.registerCommand('fovea.runs.reveal', clicked =>
-      one(clicked, async run => (await import('./run-commands.ts')).revealRun(run)),
+      one(clicked, async ({ path: file }) => {
+        const { revealFile } = await import('../../files/reveal-file.ts');
+        await revealFile(vscode.Uri.file(file));
+      }),
     ),
     vscode.commands.registerCommand('fovea.runs.copyPath', async (clicked, selected) =>
       (await import('./run-commands.ts')).copyPaths(view.chosen(clicked, selected)),

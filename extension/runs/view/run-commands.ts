@@ -138,23 +138,6 @@ async function tellFailures(failed: Deletion['failed'], what: string, log: vscod
   );
 }
 
-/** In the Explorer where the workspace has the file, else in the system's file manager. */
-export async function revealRun(run: ListedTrace): Promise<void> {
-  const trace = vscode.Uri.file(run.path);
-  if (vscode.workspace.getWorkspaceFolder(trace)) {
-    await vscode.commands.executeCommand('revealInExplorer', trace);
-    return;
-  }
-  try {
-    await vscode.commands.executeCommand('revealFileInOS', trace);
-  } catch {
-    // In a browser there is no file manager.
-    const copy = vscode.l10n.t('Copy Path');
-    const message = vscode.l10n.t('This run lies outside the workspace, in {0}.', path.dirname(run.path));
-    if ((await vscode.window.showInformationMessage(message, copy)) === copy) await copyPaths([run]);
-  }
-}
-
 export async function copyPaths(runs: readonly ListedTrace[]): Promise<void> {
   await vscode.env.clipboard.writeText(runs.map(({ path }) => path).join('\n'));
 }
