@@ -15,8 +15,10 @@ export interface Played {
 export class Player {
   readonly element: HTMLButtonElement;
   private timer: number | undefined;
-  private readonly stopOnKey = (): void => {
-    this.stop();
+  private readonly stopOnKey = ({ key, target }: KeyboardEvent): void => {
+    // These toggle: stopped here, it would start again.
+    const toggles = key === ' ' || (key === 'Enter' && target === this.element);
+    if (!toggles) this.stop();
   };
 
   /** @param what is played, in the plural: "stages" */
@@ -42,7 +44,8 @@ export class Player {
     const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
     if (reduced || document.body.classList.contains('vscode-reduce-motion')) return;
     this.timer = window.setInterval(() => {
-      if (played.position() >= played.last()) this.stop();
+      // Another view may have been chosen, whose words and layers must not move by themselves.
+      if (played.position() >= played.last() || this.element.closest('[hidden]')) this.stop();
       else played.show(played.position() + 1);
     }, pause);
     document.addEventListener('keydown', this.stopOnKey, { capture: true });

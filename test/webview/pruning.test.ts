@@ -122,6 +122,22 @@ test('keys: brackets step through stages, Space plays them, t shows the tables',
     const stopped = await textOf(panel, 'stage-name');
     await panel.page.waitForTimeout(1200);
     assert.equal(await textOf(panel, 'stage-name'), stopped, 'any key stops it');
+    for (const stop of [
+      () => keyboard.press(' '),
+      async () => {
+        await panel.byTest('play-stages').focus();
+        await keyboard.press('Enter');
+      },
+      () => panel.byTest('view-attention').click(),
+    ]) {
+      await keyboard.press(' ');
+      await panel.byTest('play-stages').and(panel.page.getByLabel('Stop playing the stages')).waitFor();
+      await stop();
+      await panel.page
+        .locator('[data-testid="play-stages"][aria-label="Play the stages (Space)"]')
+        .waitFor({ state: 'attached' });
+    }
+    await openPruning(panel);
     for (let i = 0; i < 3; i++) await keyboard.press(']');
     for (const [chart, columns] of [
       ['token-flow', 9],
