@@ -1,8 +1,8 @@
 /** The place where a trace goes: checked before the work, and every failure of the disk in words. */
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { access, mkdir, stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { RunMetadata } from '../../trace/schema.ts';
+import { dirname, extname } from 'node:path';
+import { type RunMetadata, traceExtension } from '../../trace/schema.ts';
 import { writeTraceFile, writeTrafficFile } from '../../trace/file.ts';
 import type { TrafficMetadata } from '../../trace/traffic/metadata.ts';
 import type { TrafficContent } from '../../trace/traffic/writer.ts';
@@ -11,9 +11,11 @@ import { FoveaError } from '../errors.ts';
 
 /**
  * Creates the folder of `path` and makes sure that a trace may be put there: the finished file replaces what bears its
- * name, which must be neither `imagePath` nor anything but a file. @throws FoveaError `disk`
+ * name, which must be neither anything but a file nor what the run reads.
+ * @param images that are read, or folders of them; those that are not there are told by whoever reads them
+ * @throws FoveaError `disk`
  */
-export async function prepareOutput(path: string, imagePath?: string): Promise<void> {
+export async function prepareOutput(path: string, images: readonly string[] = []): Promise<void> {
   const folder = dirname(path);
   try {
     // Asked first: on a read-only disk, mkdir complains that the folder does not exist.
@@ -23,15 +25,33 @@ export async function prepareOutput(path: string, imagePath?: string): Promise<v
   } catch (error) {
     throw diskError(path, error);
   }
-  const existing = await stat(path).catch(() => undefined);
-  if (existing?.isDirectory()) {
+  const existing = await identityOf(path);
+  if (!existing) return;
+  if (existing.isDirectory()) {
     throw new FoveaError('disk', `${path} is a folder.`, traceNameHint);
   }
-  if (existing && !existing.isFile()) throw new FoveaError('disk', `${path} is no regular file.`, traceNameHint);
-  const image = imagePath === undefined ? undefined : await stat(imagePath).catch(() => undefined);
-  if (existing && image && existing.ino === image.ino && existing.dev === image.dev) {
-    throw new FoveaError('disk', `${path} is the image; the trace would replace it.`, traceNameHint);
+  if (!existing.isFile()) throw new FoveaError('disk', `${path} is no regular file.`, traceNameHint);
+  const within = await identityOf(folder);
+  for (const image of images) {
+    const read = await identityOf(image);
+    if (!read) continue;
+    if (isSame(existing, read)) {
+      throw new FoveaError('disk', `${path} is the image; the trace would replace it.`, traceNameHint);
+    }
+    // Traces are no frames; whatever else lies in a folder of frames may be one.
+    if (within && isSame(within, read) && extname(path) !== traceExtension) {
+      throw new FoveaError('disk', `${path} is one of the frames; the trace would replace it.`, traceNameHint);
+    }
   }
+}
+
+/** Whole numbers: Windows has inodes that a double rounds to their neighbours'. Undefined where there is nothing. */
+function identityOf(path: string): Promise<BigIntStats | undefined> {
+  return stat(path, { bigint: true }).catch(() => undefined);
+}
+
+function isSame(one: BigIntStats, other: BigIntStats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /** `path`, or what exists of it. */

@@ -80,7 +80,7 @@ export class Pipeline {
 
     progress?.({ stage: 'image', done: 0, total: 1 });
     await letOthersRun(signal);
-    if (traced) await prepareOutput(tracePath, request.imagePath);
+    if (traced) await prepareOutput(tracePath, [request.imagePath, ...(request.furtherImages ?? [])]);
     const loadable = await openModelFiles(resolve(request.modelFolder), request.visionTower);
     const side = request.method && imageSideOf(request.method, modelShape(loadable.checkpoint.config));
     const files = side === undefined ? loadable : enlargedFiles(loadable, side);

@@ -40,6 +40,10 @@ export async function trafficCommand(words: readonly string[], context: CommandC
 }
 
 async function perform(options: TrafficOptions, context: CommandContext): Promise<number> {
+  // Before the images go through the model.
+  if (options.mode === 'run' && options.out !== undefined) {
+    await prepareOutput(options.out, options.workload.kind === 'images' ? options.workload.paths : []);
+  }
   const workload = await prepareWorkload(options, context.signal);
   const { stdout, environment } = context;
   const style = new TextStyle(colourDepth(stdout, environment) > 1);
@@ -54,7 +58,6 @@ async function perform(options: TrafficOptions, context: CommandContext): Promis
   if (options.schedulePath !== undefined) await writeSchedules(options, workload, options.schedulePath);
   if (options.mode !== 'run') return exitCodes.ok;
 
-  if (options.out !== undefined) await prepareOutput(options.out);
   const progress = trafficProgress(context.stderr, new TextStyle(colourDepth(context.stderr, environment) > 1));
   let outcome: TrafficOutcome;
   try {

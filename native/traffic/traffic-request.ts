@@ -20,7 +20,7 @@ export async function answerTraffic(
   { model, progress, signal }: TrafficRequestOptions,
 ): Promise<TrafficResult> {
   const tracePath = resolve(request.tracePath);
-  await prepareOutput(tracePath);
+  await prepareOutput(tracePath, request.workload.kind === 'images' ? request.workload.paths : []);
   progress({ doing: 'workload', label: '', done: 0, total: 1 });
   try {
     const workload = await prepareWorkload(request, signal, model);

@@ -61,11 +61,21 @@ test('a trace replaces neither the image it is about, under whatever name, nor w
     [join(folder, 'alias.png'), image],
     [image, join(folder, 'alias.png')],
   ] as const) {
-    await assert.rejects(prepareOutput(path, about), isDiskError(/is the image/));
+    await assert.rejects(prepareOutput(path, [join(folder, 'another.png'), about]), isDiskError(/is the image/));
   }
-  await prepareOutput(join(folder, 'photo.fovea'), image);
-  await prepareOutput(join(folder, 'photo.fovea'), join(folder, 'no such.png'));
+  await prepareOutput(join(folder, 'photo.fovea'), [image]);
+  await prepareOutput(join(folder, 'photo.fovea'), [join(folder, 'no such.png')]);
   if (existsSync('/dev/null')) await assert.rejects(prepareOutput('/dev/null'), isDiskError(/no regular file/));
+});
+
+test('a trace replaces no frame of a folder that is read, but a trace that lies there', async () => {
+  const frames = join(folder, 'frames');
+  await mkdir(frames);
+  await writeFile(join(frames, '0001.png'), 'pixels');
+  await writeFile(join(frames, 'run.fovea'), 'an earlier trace');
+  await assert.rejects(prepareOutput(join(frames, '0001.png'), [frames]), isDiskError(/is one of the frames/));
+  await prepareOutput(join(frames, 'run.fovea'), [frames]);
+  await prepareOutput(join(frames, 'new.png'), [frames]);
 });
 
 test('runs that start at the same moment get names of their own, also once one of them is done', async () => {
