@@ -19,6 +19,6 @@ export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new FoveaError('cancelled', 'The run was cancelled.', 'Run it again when you like.');
 }
 
-export function isCancellation(error: unknown): boolean {
+export function isCancellation(error: unknown): error is FoveaError {
   return error instanceof FoveaError && error.code === 'cancelled';
 }

@@ -28,6 +28,7 @@ import type { Algorithm, Pass, Schedule, WireOptions } from '../../trace/traffic
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import type { Sizes } from '../../trace/traffic/sizes.ts';
 import type { TrafficContent } from '../../trace/traffic/writer.ts';
+import { isCancellation } from '../analysis/interruption.ts';
 import { FoveaError } from '../errors.ts';
 import type { TrafficProgress } from '../rpc.ts';
 import { version } from '../version.ts';
@@ -66,7 +67,7 @@ const mostEmbeddedRanks = 64;
 const referenceBudget = 2e9;
 
 /**
- * Runs one algorithm after the other; stops after one that breaks off, whose events are kept.
+ * Runs one algorithm after the other; stops after one that breaks off, whose events are kept, and when cancelled between two.
  * @throws TrafficError, FoveaError `usage`, `out-of-memory` or `cancelled` before anything ran
  */
 export async function runTraffic(plan: TrafficPlan): Promise<TrafficOutcome> {
@@ -83,16 +84,23 @@ export async function runTraffic(plan: TrafficPlan): Promise<TrafficOutcome> {
   const references = new Map<string, Reference>();
   const runs: TrafficRun[] = [];
   const ledgers: Ledger[] = [];
+  let cancelled: RunState | undefined;
   for (const [index, schedule] of schedules.entries()) {
     const order = pass === 'forward' ? prefixOrder(schedule.algorithm) : 'none';
     const label = runLabel(schedule);
     plan.progress?.({ doing: 'reference', label, done: index, total: schedules.length });
-    const reference =
-      references.get(order) ??
-      (await computeReference(
+    let reference = references.get(order);
+    try {
+      reference ??= await computeReference(
         { sizes: schedule, inputs, visible: workload.visible },
         { gradients: pass === 'backward', prefixes: order, budget: referenceBudget, signal: plan.signal },
-      ));
+      );
+    } catch (error) {
+      // What ran before is a result.
+      if (!isCancellation(error) || runs.length === 0) throw error;
+      cancelled = { state: 'partial', cause: { code: error.code, message: error.message, hint: error.hint } };
+      break;
+    }
     references.set(order, reference);
     const outcome = await runEmbedded({
       schedule,
@@ -109,7 +117,8 @@ export async function runTraffic(plan: TrafficPlan): Promise<TrafficOutcome> {
     ledgers.push(ledger);
     if (run.status.state === 'partial') break;
   }
-  const status: RunState = runs.find(run => run.status.state === 'partial')?.status ?? { state: 'complete' };
+  const brokenOff = runs.find(run => run.status.state === 'partial')?.status;
+  const status: RunState = brokenOff ?? cancelled ?? { state: 'complete' };
   const metadata: TrafficMetadata = {
     kind: trafficKind,
     schema: trafficSchemaVersion,

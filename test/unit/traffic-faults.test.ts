@@ -5,9 +5,12 @@ import { Worker } from 'node:worker_threads';
 import { noiseInputs } from '../../native/traffic/noise.ts';
 import type { RankMessage, RankSetup } from '../../native/traffic/protocol.ts';
 import { type EmbeddedOutcome, type EmbeddedRequest, runEmbedded } from '../../native/traffic/run-embedded.ts';
+import { runTraffic } from '../../native/traffic/run-traffic.ts';
 import type { ThreadStarter } from '../../native/traffic/threads.ts';
+import { sizesWorkload } from '../../native/traffic/workload.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import { defaultWire, type Sizes } from '../../trace/traffic/sizes.ts';
+import { validateTrafficMetadata } from '../../trace/traffic/validation.ts';
 import { bundledThreads } from '../fixtures/traffic-threads.ts';
 
 const start = await bundledThreads('traffic-faults');
@@ -197,4 +200,29 @@ test('cancelling ends the run at the next step', async () => {
   assert.equal(causeOf(ended).code, 'cancelled');
   assertNothingAfter(ended);
   assert.deepEqual([...ended.sawTheEnd].toSorted(), [0, 1, 2, 3], 'all stopped by themselves');
+});
+
+test('cancelled between two algorithms, the first one is kept, with why there is no second', async () => {
+  const { shape, sharding, wire } = sizes;
+  const abort = new AbortController();
+  const { metadata, content } = await runTraffic({
+    workload: sizesWorkload(shape, sharding, 'F32', 1),
+    choices: (['lv-xattn', 'ring'] as const).map(algorithm => ({ algorithm, repeatKeyValueHeads: false })),
+    pass: 'forward',
+    wire,
+    link: undefined,
+    repeats: 1,
+    signal: abort.signal,
+    progress: ({ doing, done }) => {
+      if (doing === 'reference' && done === 1) abort.abort();
+    },
+    start,
+  });
+  assert.deepEqual(
+    metadata.runs.map(run => [run.algorithm, run.status.state]),
+    [['lv-xattn', 'complete']],
+  );
+  assert.equal(metadata.status.state === 'partial' && metadata.status.cause.code, 'cancelled');
+  assert.ok(content.ledger.transfers.length > 0);
+  validateTrafficMetadata(JSON.parse(JSON.stringify(metadata)));
 });
