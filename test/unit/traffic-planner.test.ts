@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plan, predict, type Rates } from '../../trace/traffic/planner.ts';
 import { quadrantMap, quadrantThresholds } from '../../trace/traffic/quadrants.ts';
+import { peakBytes } from '../../trace/traffic/residency.ts';
 import { algorithms, passes } from '../../trace/traffic/schedule.ts';
 import { buildProgram, buildSchedule, hasPass } from '../../trace/traffic/schedules/build-schedule.ts';
 import { defaultWire, type Sizes, splitEvenly } from '../../trace/traffic/sizes.ts';
@@ -149,6 +150,17 @@ test('every algorithm and pass is planned up to 1024 ranks, with bytes, memory a
       }
     }
   }
+});
+
+test('memory: repeated key-value heads have gradients as many as query heads', () => {
+  const shape = { queryHeads: 8, keyValueHeads: 2, headSize: 16 };
+  const gradients = (repeatKeyValueHeads: boolean): number => {
+    const sizes: Sizes = { ...sizesOf(1, 4, 64), shape, wire: { ...defaultWire, repeatKeyValueHeads } };
+    return peakBytes(buildProgram('ring', 'backward', sizes, 0), sizes, true).held.gradient;
+  };
+  const ofQueries = 2 * 4 * 8 * 16 * 4;
+  assert.equal(gradients(false), ofQueries + 2 * 64 * 2 * 16 * 4, 'dO, dQ; dK, dV');
+  assert.equal(gradients(true), ofQueries + 2 * 64 * 8 * 16 * 4);
 });
 
 test('memory: ring attention holds three key-value shards, LV-XAttn one, all-gather all of them', () => {

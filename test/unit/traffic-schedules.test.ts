@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TrafficError } from '../../trace/traffic/errors.ts';
-import { expectedBytes, quotedUlyssesBytes, sumByRank } from '../../trace/traffic/formulas.ts';
+import { expectedBytes, sumByRank } from '../../trace/traffic/formulas.ts';
 import { rowTotal } from '../../trace/traffic/metadata.ts';
 import {
   type Algorithm,
@@ -162,7 +162,6 @@ for (const vector of vectors) {
     check('ring', 'forward', repeated, vector.ringRepeated);
     check('ring', 'forward', sizes, vector.ring);
     check('ring', 'backward', repeated, vector.ringBackward);
-    assert.equal(quotedUlyssesBytes(sizes), vector.ulysses);
     // With 8 key-value heads on 16 ranks whole heads have to go to two ranks each, which costs more than is quoted.
     if (shape[1] % ranks === 0) check('ulysses', 'forward', sizes, vector.ulysses);
   });

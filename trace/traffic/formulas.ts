@@ -3,7 +3,7 @@
  * e: bytes of an element; h, h' heads of queries and of keys and values as sent; d: head size; n ranks; sq, sk rows.
  */
 import { rowTotal } from './metadata.ts';
-import { type Algorithm, bytesOfElement, type Pass, type TensorKind } from './schedule.ts';
+import type { Algorithm, Pass, TensorKind } from './schedule.ts';
 import { elementBytesOf, headsOf, padded, type Sizes } from './sizes.ts';
 
 export type BytesByKind = Readonly<Partial<Record<TensorKind, readonly number[]>>>;
@@ -126,16 +126,4 @@ function ulyssesBackward(sizes: Sizes): Terms {
     dK: scaled(allOfOthers('dK', sizes), share('dK', sizes)),
     dV: scaled(allOfOthers('dV', sizes), share('dV', sizes)),
   };
-}
-
-/**
- * Ulysses forward per rank as it is usually quoted: (n - 1) / n of Q, O, K and V, as if key-value heads could be split
- * at will. Below what is really sent where ranks outnumber key-value heads.
- */
-export function quotedUlyssesBytes({ shape, sharding, wire }: Sizes): number {
-  const ranks = sharding.queryRows.length;
-  const row = bytesOfElement[wire.element] * shape.headSize;
-  const queries = 2 * row * shape.queryHeads * (rowTotal(sharding.queryRows) / ranks);
-  const keys = 2 * row * shape.keyValueHeads * (rowTotal(sharding.keyRows) / ranks);
-  return ((ranks - 1) / ranks) * (queries + keys);
 }

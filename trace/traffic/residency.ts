@@ -86,7 +86,7 @@ function readKeys(operation: Operation): string[] {
 /** Bytes that a rank holds at most. Results are accumulated in float32, as every backend here does. */
 export function peakBytes(program: RankProgram, sizes: Sizes, backward: boolean): { total: number; held: HeldBytes } {
   const { rank, operations } = program;
-  const { shape, sharding } = sizes;
+  const { shape, sharding, wire } = sizes;
   const last = lastUses(program);
   const held = new Map<string, { category: Category; bytes: number }>();
   const arriving = new Map<number, number>();
@@ -126,7 +126,9 @@ export function peakBytes(program: RankProgram, sizes: Sizes, backward: boolean)
         else for (const kind of ['O', 'L'] as const) result(kind, block, operation.heads);
       }
       if (operation.op === 'differentiate') {
-        const heads = Math.max(1, (operation.heads * shape.keyValueHeads) / shape.queryHeads);
+        // Repeated heads have gradients of their own until they are added at home.
+        const shared = wire.repeatKeyValueHeads ? 1 : shape.keyValueHeads / shape.queryHeads;
+        const heads = Math.max(1, operation.heads * shared);
         for (const shard of operation.keys) for (const kind of ['dK', 'dV'] as const) result(kind, shard, heads);
       }
     }
