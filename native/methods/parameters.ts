@@ -24,8 +24,11 @@ export function completeParameters(
   );
 }
 
-/** @throws FoveaError `usage` */
-function checkParameter(spec: ParameterSpec, value: ParameterValue): ParameterValue {
+/** What decides whether a value is legal. */
+type ParameterRule = Omit<ParameterSpec, 'default'>;
+
+/** The value as its kind has it, from text or not. @throws FoveaError `usage` where it has another kind or is out of range */
+export function checkParameter(spec: ParameterRule, value: ParameterValue): ParameterValue {
   const { name, kind, choices = [] } = spec;
   switch (kind) {
     case 'number':
@@ -47,23 +50,23 @@ function checkParameter(spec: ParameterSpec, value: ParameterValue): ParameterVa
 }
 
 function listOf(value: ParameterValue): readonly ParameterValue[] {
-  if (typeof value !== 'string') return typeof value === 'object' ? value : [value];
+  if (typeof value !== 'string') return Array.isArray(value) ? (value as readonly ParameterValue[]) : [value];
   return value.trim() === '' ? [] : value.split(',').map(part => part.trim());
 }
 
-function numberOf({ name }: ParameterSpec, value: ParameterValue): number {
+function numberOf({ name }: ParameterRule, value: ParameterValue): number {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number === 'number' && Number.isFinite(number)) return number;
   throw wrong(name, value, 'a number');
 }
 
-function wholeOf(spec: ParameterSpec, value: ParameterValue): number {
+function wholeOf(spec: ParameterRule, value: ParameterValue): number {
   const number = numberOf(spec, value);
   if (Number.isSafeInteger(number)) return number;
   throw wrong(spec.name, value, 'a whole number');
 }
 
-function inRange({ name, least = -Infinity, most = Infinity }: ParameterSpec, value: number): number {
+function inRange({ name, least = -Infinity, most = Infinity }: ParameterRule, value: number): number {
   if (value >= least && value <= most) return value;
   const from = least > -Infinity ? `from ${least}` : '';
   const to = most < Infinity ? `up to ${most}` : '';
@@ -71,5 +74,7 @@ function inRange({ name, least = -Infinity, most = Infinity }: ParameterSpec, va
 }
 
 function wrong(name: string, value: ParameterValue, expected: string): FoveaError {
-  return new FoveaError('usage', `${name} is ${JSON.stringify(value)}; it must be ${expected}.`, 'See: fovea methods');
+  // JSON has no word for NaN.
+  const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return new FoveaError('usage', `${name} is ${shown}; it must be ${expected}.`, 'See: fovea methods');
 }

@@ -111,6 +111,43 @@ test('a budget goes through the module’s own resolveBudget', async () => {
   assert.deepEqual(metadata.method.budget, { asked: 33, reached: 33, counted: 'entering' });
 });
 
+test('what a module says of its parameters is checked before it runs: a trace could not hold it', async () => {
+  const count = (preset: string): string =>
+    `parameters: [{ name: 'count', kind: 'integer', least: 1, default: ${preset} }],`;
+  const { shape } = knownShapes['llava-1.5-7b']!;
+  for (const [index, preset] of ['NaN', '0', '"many"', '() => ({})', 'null'].entries()) {
+    const file = await moduleOf(`preset-${index}`, 'return {};', count(preset));
+    const message = /has a default that is wrong: count is .*; it must be a (whole )?number/;
+    await assert.rejects(loadOwnMethod(file, shape), { code: 'method-failed', message });
+  }
+  for (const [index, solved] of ['{ count: NaN }', '{ count: 0 }', '{ other: 1 }'].entries()) {
+    const file = await moduleOf(
+      `solved-${index}`,
+      'return {};',
+      `budget: 'entering', ${count('3')} resolveBudget: () => ({ parameters: ${solved} }),`,
+    );
+    await assert.rejects(pipeline.analyze(requestOf({ name: file, budget: 33 }), { traced: false }), {
+      code: 'method-failed',
+      message: /resolveBudget\(\)/,
+    });
+  }
+});
+
+test('what is asked of a module once its run is cancelled fails as cancelled, also between two calls', async () => {
+  const file = await moduleOf('idle', 'return {};');
+  const abort = new AbortController();
+  const { method: idle, dispose } = await loadOwnMethod(file, knownShapes['llava-1.5-7b']!.shape, abort.signal);
+  abort.abort();
+  const setup = {
+    shape: knownShapes['llava-1.5-7b']!.shape,
+    variant: 'code',
+    parameters: {},
+    text: { before: 0, after: [] },
+  };
+  await assert.rejects(async () => idle.start(setup as method.MethodSetup), { code: 'cancelled' });
+  await dispose();
+});
+
 test('a function that throws, and a plan that cannot be followed, are named with file, function and line', async () => {
   const failing = async (name: string, start: string, message: RegExp): Promise<void> => {
     const file = await moduleOf(name, start);

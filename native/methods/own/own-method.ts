@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { FoveaError } from '../../errors.ts';
-import type { MethodHooks, ModelShape, ParameterSpec, TokenMethod } from '../method.ts';
+import type { MethodHooks, ModelShape, Parameters, ParameterSpec, ParameterValue, TokenMethod } from '../method.ts';
+import { checkParameter } from '../parameters.ts';
 import { parseDecoderNeeds, parseVisionNeeds } from './parse-own-needs.ts';
 import { parseCachePlan, parseTokenPlan } from './parse-own-plan.ts';
 import type { WorkerCall } from './worker-messages.ts';
@@ -84,6 +85,7 @@ function describedMethod(value: unknown, thread: WorkerThread): TokenMethod {
     return fail('has a budget that is neither "entering" nor "leaving"');
   }
   const shown = typeof title === 'string' ? title : name;
+  const specs = (parameters as readonly unknown[]).map(parameter => parseParameter(parameter, fail));
   return {
     name,
     title: shown,
@@ -92,40 +94,60 @@ function describedMethod(value: unknown, thread: WorkerThread): TokenMethod {
     variants: ['code'],
     // It says what it needs when it starts, which is too late to refuse the run.
     readsAllRows: () => true,
-    parameters: (parameters as readonly unknown[]).map(parameter => parseParameter(parameter, fail)),
+    parameters: specs,
     ...(budget !== undefined && { budget }),
     ...(resolvesBudget === true && {
       resolveBudget: async (asked, setup) => {
         const solution = await thread.call('resolveBudget', { budget: asked, setup });
         const given = (solution as Fields | undefined)?.['parameters'];
         if (typeof given !== 'object' || given === null) return fail('returned no parameters from resolveBudget()');
-        return { parameters: { ...setup.parameters, ...(given as TokenMethodParameters) } };
+        const solved = Object.entries(given as Fields).map(([key, value]) => {
+          const spec = specs.find(one => one.name === key) ?? fail(`returned an unknown ${key} from resolveBudget()`);
+          return [
+            key,
+            legalValue(spec, value, problem => fail(`returned from resolveBudget() what is wrong: ${problem}`)),
+          ];
+        });
+        return { parameters: { ...setup.parameters, ...(Object.fromEntries(solved) as Parameters) } };
       },
     }),
     start: async setup => hooksOf(await thread.call('start', setup), thread, shown, setup.shape),
   };
 }
 
-type TokenMethodParameters = Parameters<TokenMethod['start']>[0]['parameters'];
-
 const kinds = ['number', 'integer', 'flag', 'choice', 'layers', 'numbers'] as const;
 
-function parseParameter(value: unknown, fail: (problem: string) => never): ParameterSpec {
-  const { name, title, kind, least, most, choices, meaning, default: preset } = (value ?? {}) as Fields;
+function parseParameter(parameter: unknown, fail: (problem: string) => never): ParameterSpec {
+  const { name, title, kind, least, most, choices, meaning, default: preset } = (parameter ?? {}) as Fields;
   const known = kinds.find(each => each === kind);
   if (typeof name !== 'string' || known === undefined || preset === undefined) {
     return fail(`has a parameter without a name, a default or a kind (${kinds.join(', ')})`);
   }
-  return {
+  const spec = {
     name,
     title: typeof title === 'string' ? title : name,
     kind: known,
     meaning: typeof meaning === 'string' ? meaning : '',
-    default: () => preset as ReturnType<ParameterSpec['default']>,
     ...(typeof least === 'number' && { least }),
     ...(typeof most === 'number' && { most }),
     ...(Array.isArray(choices) && { choices: choices.map(String) }),
   };
+  const value = legalValue(spec, preset, problem => fail(`has a default that is wrong: ${problem}`));
+  return { ...spec, default: () => value };
+}
+
+/** A trace holds it as JSON, which has no NaN and no infinity. */
+function legalValue(
+  spec: Omit<ParameterSpec, 'default'>,
+  value: unknown,
+  fail: (problem: string) => never,
+): ParameterValue {
+  try {
+    return checkParameter(spec, value as ParameterValue);
+  } catch (error) {
+    if (error instanceof FoveaError) return fail(error.message.replace(/\.$/, ''));
+    throw error;
+  }
 }
 
 function hooksOf(value: unknown, thread: WorkerThread, title: string, { vision, decoder }: ModelShape): MethodHooks {

@@ -20,6 +20,7 @@ export class WorkerThread {
   private readonly pending = new Map<number, Pending>();
   private calls = 0;
   private ended = false;
+  private cancelled: FoveaError | undefined;
 
   constructor(
     readonly path: string,
@@ -45,9 +46,9 @@ export class WorkerThread {
     });
   }
 
-  /** @throws FoveaError `method-failed` naming the function */
+  /** @throws FoveaError `method-failed` naming the function, or `cancelled` */
   call(name: WorkerCall, argument: unknown): Promise<unknown> {
-    if (this.ended) return Promise.reject(this.failure(name, 'cannot run: its thread has ended'));
+    if (this.ended) return Promise.reject(this.cancelled ?? this.failure(name, 'cannot run: its thread has ended'));
     const id = this.calls++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -60,9 +61,10 @@ export class WorkerThread {
     });
   }
 
-  /** Ends what runs, which then fails as cancelled. */
+  /** Ends what runs, which then fails as cancelled, as does whatever is asked afterwards. */
   cancel(): void {
     const cancelled = new FoveaError('cancelled', 'The run was cancelled.', 'Run it again when you like.');
+    this.cancelled = cancelled;
     this.endAll(() => cancelled);
     void this.dispose();
   }
