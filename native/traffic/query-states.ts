@@ -1,22 +1,7 @@
 /** Queries of a decoder layer, from the hidden states that enter it: norm, projection and rotation, in plain loops. */
-import { open } from 'node:fs/promises';
-import { fromHalf } from '../../trace/half.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import type { Weight } from '../checkpoint/weight-index.ts';
+import { readWeight } from '../checkpoint/read-weight.ts';
 import { rotaryTables } from '../engine/rotary-embedding.ts';
-import { decodeWire } from './wire.ts';
-
-/** One weight as float32. */
-async function readWeight({ file, offset, bytes, dtype }: Weight): Promise<Float32Array> {
-  const handle = await open(file);
-  try {
-    const data = new Uint8Array(bytes);
-    await handle.read(data, 0, bytes, offset);
-    return dtype === 'F16' ? fromHalf(new Uint16Array(data.buffer)) : decodeWire(data.buffer, dtype);
-  } finally {
-    await handle.close();
-  }
-}
 
 /**
  * @param hidden [rows, hidden size], before the layer's attention norm
