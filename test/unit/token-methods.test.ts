@@ -8,6 +8,7 @@ import { Pipeline } from '../../native/analysis/pipeline.ts';
 import { checkPlan } from '../../native/methods/check-plan.ts';
 import { TokenReducer } from '../../native/methods/token-reducer.ts';
 import { VisualTokens } from '../../native/methods/visual-tokens.ts';
+import { matchTokens } from '../../native/methods/tome/bipartite-matching.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import type { AnalyzeRequest, MethodRequest } from '../../native/rpc.ts';
 import { fateNames } from '../../trace/fates.ts';
@@ -119,6 +120,13 @@ test('merged tokens know their patches and weights through merges of merges', ()
     ],
   );
   assert.deepEqual([...second.spread(Float32Array.of(8, 2))], [1, 1, 2, 3, 0, 3]);
+});
+
+test('matching loses no token whose key has no direction, and its cut-off is a number that a trace can hold', () => {
+  const keys = Float32Array.from([1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0, 2, 1]);
+  const { groups, cutoff } = matchTokens(keys, 7, 3);
+  assert.deepEqual(groups.flat().toSorted(), [0, 1, 2, 3, 4, 5, 6]);
+  assert.ok(Number.isFinite(cutoff));
 });
 
 test('only a token that stays is told to be rescued', async () => {

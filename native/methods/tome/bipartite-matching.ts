@@ -60,7 +60,8 @@ function normalised(metric: Float32Array, tokens: number, width: number): Float3
   const unit = new Float32Array(metric.length);
   for (let token = 0; token < tokens; token++) {
     const start = token * width;
-    const length = Math.sqrt(dot(metric, start, start, width));
+    // A token without direction is like no other; NaN would leave it without a partner.
+    const length = Math.sqrt(dot(metric, start, start, width)) || 1;
     for (let i = 0; i < width; i++) unit[start + i] = metric[start + i]! / length;
   }
   return unit;
