@@ -2,7 +2,7 @@
  * Multiply-accumulates (MACs) and bytes of a run. Publications print MACs as "FLOPs"; nothing here is multiplied by 2.
  */
 
-import type { TokenReduction } from './fates.ts';
+import type { LayerAccount, TokenReduction } from './fates.ts';
 import type { ModelDescription } from './schema.ts';
 
 /**
@@ -53,6 +53,24 @@ export function keyValueBytes(
   return 2 * keyValueHeads * headSize * elementBytes;
 }
 
+/**
+ * All decoder layers: prefill, and all decode steps together; the vision tower, projector and language head are not counted.
+ * @param layers tokens entering in prefill, text included, and entries of the cache when the run ended
+ */
+export function decoderMacs(
+  formula: MacFormula,
+  layers: readonly Pick<LayerAccount, 'sequence' | 'cacheLength'>[],
+  decodeSteps: number,
+  size: LayerSize,
+): { readonly prefill: number; readonly decode: number } {
+  let [prefill, decode] = [0, 0];
+  for (const { sequence, cacheLength } of layers) {
+    prefill += prefillMacs(formula, sequence, size);
+    for (let step = 0; step < decodeSteps; step++) decode += decodeMacs(formula, cacheLength - step, size);
+  }
+  return { prefill, decode };
+}
+
 export interface RunMacs {
   /** All vision layers that ran. */
   readonly vision: number;
@@ -70,11 +88,6 @@ export function runMacs(
   if (vision.intermediateSize === undefined || decoder.intermediateSize === undefined) return undefined;
   const visionSize = { hiddenSize: vision.hiddenSize, intermediateSize: vision.intermediateSize };
   const size = { hiddenSize: decoder.hiddenSize, intermediateSize: decoder.intermediateSize };
-  let [prefill, decode] = [0, 0];
-  for (const { sequence, cacheLength } of layers) {
-    prefill += prefillMacs(formula, sequence, size);
-    for (let step = 0; step < decodeSteps; step++) decode += decodeMacs(formula, cacheLength - step, size);
-  }
   const mergedInside = (layer: number): number =>
     stages
       .filter(({ place }) => place.inside && place.tower === 'vision' && place.layer === layer)
@@ -83,5 +96,5 @@ export function runMacs(
     const each = tokens / visionTiles;
     return sum + visionTiles * visionMacs(each, visionSize, each - mergedInside(layer));
   }, 0);
-  return { vision: seen, prefill, decode };
+  return { vision: seen, ...decoderMacs(formula, layers, decodeSteps, size) };
 }

@@ -16,7 +16,7 @@ import type { EvaluateRequest } from '../rpc.ts';
 import { version } from '../version.ts';
 import { isBundledSet } from './bundled-set.ts';
 import { codeDigest } from './code-digest.ts';
-import { macFormulaName } from './decoder-macs.ts';
+import { macFormulaName } from './mac-formula.ts';
 import { matchingRule } from './match-answer.ts';
 import type { QuestionSet, SetQuestion } from './question-set.ts';
 import { type Result, resultKey } from './results-file.ts';

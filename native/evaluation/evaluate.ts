@@ -68,8 +68,9 @@ export async function evaluate(request: EvaluateRequest, options: EvaluationOpti
     },
     new Date(),
   );
-  const answerers = options.startAnswerers(request.jobs);
+  const answerers: Answerer[] = [];
   try {
+    answerers.push(...options.startAnswerers(request.jobs));
     const results = await runEvaluation({
       progress: options.progress,
       signal: options.signal,

@@ -1,4 +1,5 @@
 /** Asks in this process. */
+import { decoderMacs } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import type { HighResolution } from '../../trace/high-resolution.ts';
 import { readingMacs } from '../../trace/high-resolution-costs.ts';
@@ -7,7 +8,7 @@ import type { Analysis, Pipeline } from '../analysis/pipeline.ts';
 import { FoveaError } from '../errors.ts';
 import type { AnswerRequest } from '../rpc.ts';
 import type { Answerer } from './answerer.ts';
-import { decoderMacs } from './decoder-macs.ts';
+import { macFormula } from './mac-formula.ts';
 import { isCorrect } from './match-answer.ts';
 
 export class PipelineAnswerer implements Answerer {
@@ -50,7 +51,10 @@ export class PipelineAnswerer implements Answerer {
 function outcomeOf({ metadata, ms }: Analysis, accepted: readonly string[]): EvaluationOutcome {
   const { answer, reduction, keyValueCacheBytes, highResolution, crossAttention, tokens, promptTokens } = metadata;
   if (!reduction) throw new Error('The pipeline kept no account of the visual tokens.');
-  const macs = decoderMacs(reduction, metadata.model.decoder);
+  const { hiddenSize, intermediateSize } = metadata.model.decoder;
+  if (intermediateSize === undefined) throw new Error('The width of the MLP is not known.');
+  const { layers, decodeSteps } = reduction;
+  const macs = decoderMacs(macFormula, layers, decodeSteps, { hiddenSize, intermediateSize });
   const reading = readingMacs(metadata);
   return {
     answer,

@@ -36,9 +36,10 @@ export class ProcessAnswerer implements Answerer {
     this.connection.listen();
     this.ended = new Promise((_, reject) => {
       this.child.once('exit', (code, signal) => {
-        reject(new Error(`A process of the evaluation ended (${signal ?? `exit code ${String(code)}`}).`));
+        reject(endedEarly(code, signal));
       });
-      this.child.once('error', reject);
+      // A child whose end fails as well says so a second time.
+      this.child.on('error', reject);
     });
     this.ended.catch(() => undefined);
   }
@@ -67,6 +68,19 @@ export class ProcessAnswerer implements Answerer {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill();
     await this.ended.catch(() => undefined);
   }
+}
+
+/** The kernel kills what takes too much memory, and V8 aborts; neither tells anybody. */
+const memorySignals: readonly (NodeJS.Signals | null)[] = ['SIGKILL', 'SIGABRT'];
+
+function endedEarly(code: number | null, signal: NodeJS.Signals | null): Error {
+  const message = `A process of the evaluation ended in the middle of a question (${signal ?? `exit code ${String(code)}`})`;
+  if (!memorySignals.includes(signal)) return new Error(`${message}.`);
+  return new FoveaError(
+    'out-of-memory',
+    `${message}, most likely for want of memory.`,
+    'What was answered is kept: start it again with fewer jobs.',
+  );
 }
 
 function asFoveaError(error: unknown): unknown {

@@ -1,6 +1,6 @@
 /** What a run cost, as recorded or by formula. Pure. */
 import { answerProbability } from '../../trace/answer-probability.ts';
-import { decodeMacs, keyValueBytes, prefillMacs, type LayerSize, type MacFormula } from '../../trace/costs.ts';
+import { decoderMacs, keyValueBytes, type LayerSize, type MacFormula } from '../../trace/costs.ts';
 import { meanEntering, meanLeaving } from '../../trace/fates.ts';
 import { readingMacs } from '../../trace/high-resolution-costs.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
@@ -50,12 +50,8 @@ function layerSize({ model }: RunMetadata): LayerSize | undefined {
 export function runMacs(run: RunMetadata): { readonly prefill: number; readonly decode: number } | undefined {
   const [layers, size, steps] = [layerCounts(run), layerSize(run), decodeSteps(run)];
   if (!layers || !size) return undefined;
-  let { prefill, decode } = readingMacs(run);
-  for (const { sequence, cacheLength } of layers) {
-    prefill += prefillMacs(formula, sequence, size);
-    for (let step = 1; step <= steps; step++) decode += decodeMacs(formula, cacheLength - steps + step, size);
-  }
-  return { prefill, decode };
+  const [reading, layersOwn] = [readingMacs(run), decoderMacs(formula, layers, steps, size)];
+  return { prefill: reading.prefill + layersOwn.prefill, decode: reading.decode + layersOwn.decode };
 }
 
 /** Bytes of the visual entries that decode keeps in all layers. */
