@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { agreesToOpen } from './analysis/network-consent.ts';
 import { Analysis, trusted } from './analysis/analysis.ts';
 import { RunFolder } from './analysis/run-folder.ts';
+import { tellMenusKinds } from './editor/kinds-for-menus.ts';
 import { TraceEditors } from './editor/trace-editors.ts';
 import { evaluatedQuestion } from './evaluation/evaluated-question.ts';
 import { registerHover } from './hover/register.ts';
@@ -70,6 +71,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerHover({ index: runIndex, log, openTrace, canCompare: contributes(context, 'fovea.compareRuns') }),
     showPipelineStatus(pipeline),
     showPanelStatus(editors),
+    tellMenusKinds(editors, log),
     vscode.workspace.onDidChangeConfiguration(event => {
       if (event.affectsConfiguration('fovea.pipeline.idleMinutes')) pipeline.idleTimeChanged();
     }),

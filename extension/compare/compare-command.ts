@@ -25,7 +25,9 @@ export async function compareRuns(
   second: unknown,
 ): Promise<void> {
   const named = chosenTraces(first, second);
-  const trace = named[0] ?? editors.active?.document.uri ?? (await pickTrace());
+  const { document } = editors.active ?? {};
+  const inFront = document?.content.kind === 'open' ? document.uri : undefined;
+  const trace = named[0] ?? inFront ?? (await pickTrace());
   if (!trace) return;
   const others = named.length > 1 ? named.slice(1) : await askForOthers(trace, editors, index);
   if (!others) return;

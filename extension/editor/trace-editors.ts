@@ -1,8 +1,9 @@
+import path from 'node:path';
 import * as vscode from 'vscode';
 import { background } from '../background.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { imagePathOf } from './image-of-trace.ts';
-import { TraceDocument } from './trace-document.ts';
+import { TraceDocument, type TraceContent } from './trace-document.ts';
 import { TracePanel, type PanelServices } from './trace-panel.ts';
 
 export const traceViewType = 'fovea.trace';
@@ -13,7 +14,7 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
   /** Comparisons that were asked for before their panel was there, by the address of its run. */
   private readonly wanted = new Map<string, readonly string[]>();
   private readonly activeChanged = new vscode.EventEmitter<TracePanel | undefined>();
-  /** Fires when another panel, or none, is active, and when the active one has a new status text. */
+  /** Fires when another panel, or none, is active, and when one has a new status text or shows another file. */
   readonly onDidChangeActive = this.activeChanged.event;
   private readonly registration: vscode.Disposable;
 
@@ -25,6 +26,12 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
 
   get active(): TracePanel | undefined {
     return [...this.panels].find(({ active }) => active);
+  }
+
+  /** Of the traces that panels show, each once. */
+  fileNames(kind: TraceContent['kind']): string[] {
+    const shown = [...this.panels].filter(({ document }) => document.content.kind === kind);
+    return [...new Set(shown.map(({ document }) => path.posix.basename(document.uri.path)))].sort();
   }
 
   /** The runs that panels show: that of the active panel first, then those that can be seen, then the latest opened. */
@@ -53,8 +60,8 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
     const content = this.document(trace)?.content;
     // An evaluation has many images; traffic keeps small pictures of its frames only.
     if (!content || content.kind === 'evaluation' || content.kind === 'traffic') return undefined;
-    const path = content.kind === 'open' ? imagePathOf(content.reader.metadata) : undefined;
-    return path === undefined ? 'unknown' : vscode.Uri.file(path);
+    const image = content.kind === 'open' ? imagePathOf(content.reader.metadata) : undefined;
+    return image === undefined ? 'unknown' : vscode.Uri.file(image);
   }
 
   /** The digest of the image of a trace that is open. */

@@ -19,7 +19,7 @@ export interface PanelServices {
   readonly askQuestion: (document: TraceDocument, question: number, condition: number) => Promise<void>;
   readonly listMethods: (document: TraceDocument) => Promise<readonly PanelMethod[]>;
   readonly runAgain: (request: RunAgain, document: TraceDocument) => Promise<unknown>;
-  /** Called when this panel's line for the status bar changes. */
+  /** Called when this panel's line for the status bar, or its file, changes. */
   readonly statusChanged: () => void;
   /** Called when the user asks for it in the panel. */
   readonly saveFigure: (figure: number | undefined) => Promise<void>;
@@ -54,6 +54,7 @@ export class TracePanel {
         background(this.receive(message), services.log);
       }),
       document.onDidChange(() => {
+        services.statusChanged();
         background(this.showDocument(), services.log);
       }),
       vscode.workspace.onDidGrantWorkspaceTrust(() => {

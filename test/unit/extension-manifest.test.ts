@@ -68,6 +68,19 @@ test('menus, keybindings, status bar and setting texts name declared commands on
   );
 });
 
+test('menus of a trace fit its kind, by keys that the extension sets', () => {
+  const { commandPalette = [], 'editor/title': title = [] } = contributes.menus;
+  const onTraces = [...commandPalette, ...title].filter(({ when }) => when.includes("'fovea.trace'"));
+  const anyKind = ['fovea.exportReport', 'fovea.saveFigure'];
+  for (const { command, when } of onTraces) {
+    const [, key] = /resourceFilename in (\S+)/.exec(when) ?? [];
+    if (anyKind.includes(command)) assert.equal(key, undefined, command);
+    else assert.equal(key, command === 'fovea.exportPerfetto' ? 'fovea.openTraffic' : 'fovea.openRuns', command);
+    assert.ok(key === undefined || sources.includes(`'${key}'`), `${key} is never set`);
+  }
+  assert.ok(onTraces.length >= 6);
+});
+
 test('every command that the panel may ask for is declared', () => {
   const messages = readFileSync(path.join(root, 'webview/messages.ts'), 'utf8');
   const [, union = ''] = /export type PanelCommand =([^;]+);/.exec(messages) ?? [];
