@@ -10,3 +10,20 @@ export function methodPaths(value: unknown, folder: string | undefined): readonl
     .map(each => (path.isAbsolute(each) ? path.normalize(each) : path.join(folder ?? '', each)));
   return [...new Set(paths)];
 }
+
+/** One folder of a workspace, and what `fovea.methods` is in it. */
+export interface MethodFolder {
+  readonly path: string;
+  /** What holds there, wherever it was set. */
+  readonly value: unknown;
+  /** What was set for this folder alone. */
+  readonly ownValue: unknown;
+}
+
+/** The methods of a whole workspace: what was set for all folders is relative to the first one only. */
+export function workspaceMethodPaths(folders: readonly MethodFolder[]): readonly string[] {
+  const paths = folders.flatMap(({ path: folder, value, ownValue }, index) =>
+    methodPaths(index === 0 ? value : ownValue, folder),
+  );
+  return [...new Set(paths)];
+}

@@ -1,14 +1,29 @@
 import * as vscode from 'vscode';
 import type { MethodSummary } from '../../native/rpc.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
-import { methodPaths } from './method-paths.ts';
+import { methodPaths, workspaceMethodPaths } from './method-paths.ts';
 import { mayRun, moduleOf } from './named-module.ts';
 
-/** Absolute paths of the modules that `fovea.methods` names; relative ones are taken from the workspace folder. */
+/**
+ * Absolute paths of the modules that `fovea.methods` names for a resource; for one outside of the workspace's folders, such
+ * as a trace in VS Code's storage, those of all folders.
+ */
 function ownMethods(resource?: vscode.Uri): readonly string[] {
-  const folder = (resource && vscode.workspace.getWorkspaceFolder(resource)) ?? vscode.workspace.workspaceFolders?.[0];
-  const values = vscode.workspace.getConfiguration('fovea', resource);
-  return methodPaths(values.get<unknown>('methods'), folder?.uri.fsPath);
+  const namedIn = (scope?: vscode.Uri): unknown => {
+    const values = vscode.workspace.getConfiguration('fovea', scope);
+    return values.get<unknown>('methods');
+  };
+  const folder = resource && vscode.workspace.getWorkspaceFolder(resource);
+  if (folder) return methodPaths(namedIn(resource), folder.uri.fsPath);
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  if (folders.length === 0) return methodPaths(namedIn(resource), undefined);
+  return workspaceMethodPaths(
+    folders.map(({ uri }) => ({
+      path: uri.fsPath,
+      value: namedIn(uri),
+      ownValue: vscode.workspace.getConfiguration('fovea', uri).inspect('methods')?.workspaceFolderValue,
+    })),
+  );
 }
 
 /**

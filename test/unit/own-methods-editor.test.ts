@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { liveRequest, liveTracePath } from '../../extension/methods/live-request.ts';
 import { methodFile, methodName } from '../../extension/methods/method-name.ts';
-import { methodPaths } from '../../extension/methods/method-paths.ts';
+import { methodPaths, workspaceMethodPaths } from '../../extension/methods/method-paths.ts';
 import { mayRun } from '../../extension/methods/named-module.ts';
 import { smallRun } from '../fixtures/small-run.ts';
 
@@ -25,6 +25,16 @@ test('paths in the setting are taken from the workspace folder; what is no path 
   ]);
   assert.deepEqual(methodPaths(['methods/a.mjs', absolute], undefined), [absolute]);
   assert.deepEqual(methodPaths('methods/a.mjs', folder), []);
+});
+
+test('with several folders, each adds what was set for it alone; the first one what was set for all', () => {
+  const [first, second] = [path.resolve('/first'), path.resolve('/second')];
+  const paths = workspaceMethodPaths([
+    { path: first, value: ['methods/a.mjs'], ownValue: undefined },
+    { path: second, value: ['methods/b.mjs'], ownValue: ['methods/b.mjs'] },
+    { path: path.resolve('/third'), value: ['methods/a.mjs'], ownValue: undefined },
+  ]);
+  assert.deepEqual(paths, [path.join(first, 'methods/a.mjs'), path.join(second, 'methods/b.mjs')]);
 });
 
 test('a run is written again beside the first one, and always to the same place', () => {
