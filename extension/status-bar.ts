@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { stageWord } from './analysis/stage-words.ts';
 import type { TraceEditors } from './editor/trace-editors.ts';
 import type { PipelineClient, PipelineState } from './pipeline/client.ts';
+import { plainLabel } from './plain-words.ts';
 import { Settings } from './settings/settings.ts';
 
 /** What the pipeline does; a click shows its log. */
@@ -33,7 +34,7 @@ export function showPanelStatus(editors: TraceEditors): vscode.Disposable {
   item.name = vscode.l10n.t('Fovea: Selection');
   const update = (): void => {
     const status = editors.active?.status ?? '';
-    item.text = status;
+    item.text = plainLabel(status);
     // The status bar cuts long lines.
     item.tooltip = status;
     item.accessibilityInformation = { label: status };

@@ -48,8 +48,3 @@ export function pickOrType<Item extends vscode.QuickPickItem>(
     picker.show();
   });
 }
-
-/** Text from the user as a label: `$(name)` would be drawn as an icon. */
-export function plainLabel(text: string): string {
-  return text.replace(/\$\(/g, '\\$(');
-}

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage, showWarningMessage } from '../notifications.ts';
 import type { MethodRequest } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { background } from '../background.ts';
@@ -100,7 +101,7 @@ export class Analysis {
       image === 'unknown'
         ? vscode.l10n.t('This trace does not say where its image is on this machine. Choose the image to ask about.')
         : vscode.l10n.t('The image of this run is no longer at {0}. Choose where it is now.', image.fsPath);
-    if ((await vscode.window.showWarningMessage(message, choose)) !== choose) return undefined;
+    if ((await showWarningMessage(message, choose)) !== choose) return undefined;
     const picked = await pickImage(this.services.context.extensionUri);
     return picked && onDisk([picked])[0];
   }
@@ -175,7 +176,7 @@ export class Analysis {
   private async offerPartial(trace: vscode.Uri): Promise<void> {
     const open = vscode.l10n.t('Open What Was Computed');
     const message = vscode.l10n.t('The analysis was cancelled. What it computed until then was kept.');
-    if ((await vscode.window.showInformationMessage(message, open)) === open) await this.services.openTrace(trace);
+    if ((await showInformationMessage(message, open)) === open) await this.services.openTrace(trace);
   }
 
   private lastImage(): vscode.Uri | undefined {
@@ -188,12 +189,10 @@ export class Analysis {
 export function trusted(): boolean {
   if (vscode.workspace.isTrusted) return true;
   const manage = vscode.l10n.t('Manage Workspace Trust');
-  void vscode.window
-    .showWarningMessage(
-      vscode.l10n.t('Running a model needs a trusted workspace. Viewing traces works without.'),
-      manage,
-    )
-    .then(answer => (answer === manage ? vscode.commands.executeCommand('workbench.trust.manage') : undefined));
+  void showWarningMessage(
+    vscode.l10n.t('Running a model needs a trusted workspace. Viewing traces works without.'),
+    manage,
+  ).then(answer => (answer === manage ? vscode.commands.executeCommand('workbench.trust.manage') : undefined));
   return false;
 }
 
@@ -204,7 +203,7 @@ function pathsOf(image: vscode.Uri | 'unknown' | undefined): string[] {
 function onDisk(images: readonly vscode.Uri[]): vscode.Uri[] {
   const elsewhere = images.find(({ scheme }) => scheme !== 'file');
   if (!elsewhere) return [...images];
-  void vscode.window.showWarningMessage(
+  void showWarningMessage(
     vscode.l10n.t(
       '{0} is not a file on this machine. Save a copy to a folder and analyze that.',
       path.posix.basename(elsewhere.path),

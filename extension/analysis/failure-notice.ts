@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { showErrorMessage } from '../notifications.ts';
 import { howItEnded, lastWords, PipelineFailure } from '../pipeline/failure.ts';
 import { remediesFor, type Remedy, type Retry } from './remedies.ts';
 
@@ -10,7 +11,7 @@ export async function offerRemedies(
 ): Promise<void> {
   const remedies = remediesFor(error, Object.keys(retries) as Retry[]);
   const labels = remedyLabels();
-  const chosen = await vscode.window.showErrorMessage(failureText(error), ...remedies.map(remedy => labels[remedy]));
+  const chosen = await showErrorMessage(failureText(error), ...remedies.map(remedy => labels[remedy]));
   switch (remedies.find(remedy => labels[remedy] === chosen)) {
     case 'tryAgain':
       await retries.tryAgain?.();

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { imageExtensions, imageGlob, isImageFile } from '../image-files.ts';
+import { plainLabel } from '../plain-words.ts';
 
 /** More would only be scrolled past; *Browse* reaches the rest. */
 const mostImages = 2000;
@@ -63,7 +64,7 @@ async function browse(): Promise<vscode.Uri | undefined> {
 }
 
 function item(image: vscode.Uri, description?: string): ImageItem {
-  const label = `$(file-media) ${path.posix.basename(image.path)}`;
+  const label = `$(file-media) ${plainLabel(path.posix.basename(image.path))}`;
   return { label, image, ...(description === undefined || description === '' ? {} : { description }) };
 }
 

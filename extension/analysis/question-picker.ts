@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { pickOrType, plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
+import { pickOrType } from '../typed-pick.ts';
 import { questionsFrom, rememberQuestion } from './question-history.ts';
 
 const historyKey = 'questions';

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { showInformationMessage } from '../notifications.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { RunAgain } from '../../webview/messages.ts';
 import type { Analysis } from './analysis.ts';
@@ -17,6 +18,6 @@ export async function runAgain(
   if (!fresh || !services.canCompare) return;
   const compare = vscode.l10n.t('Compare');
   const message = vscode.l10n.t('Both runs on {0} are kept.', metadata.image.name);
-  const answer = await vscode.window.showInformationMessage(message, compare);
+  const answer = await showInformationMessage(message, compare);
   if (answer === compare) await vscode.commands.executeCommand('fovea.compareRuns', [fresh, trace]);
 }

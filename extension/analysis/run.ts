@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { MethodRequest } from '../../native/rpc.ts';
 import type { Sampling } from '../../trace/schema.ts';
 import type { AnalyzeOutcome, PipelineClient } from '../pipeline/client.ts';
+import { plainMessage } from '../plain-words.ts';
 import { Settings } from '../settings/settings.ts';
 import { fractionDone } from './progress.ts';
 import type { RunFolder } from './run-folder.ts';
@@ -41,7 +42,7 @@ export async function runAnalysis(
     return await vscode.window.withProgress(
       {
         location: vscode.ProgressLocation.Notification,
-        title: vscode.l10n.t('Fovea: {0}', path.basename(image.fsPath)),
+        title: vscode.l10n.t('Fovea: {0}', plainMessage(path.basename(image.fsPath))),
         cancellable: true,
       },
       async (notification, token) => {

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { StageProgress } from '../../native/rpc.ts';
+import { plainMessage } from '../plain-words.ts';
 import { answerTail } from './progress.ts';
 
 /** What the pipeline is doing, for the progress notification. */
@@ -26,7 +27,7 @@ export function stageSentence({ stage, done, total, text }: StageProgress): stri
     case 'decode':
       return text === undefined || text.trim() === ''
         ? vscode.l10n.t('answering')
-        : vscode.l10n.t('answer: {0}', answerTail(text, 60));
+        : vscode.l10n.t('answer: {0}', plainMessage(answerTail(text, 60)));
     case 'write':
       return vscode.l10n.t('writing the trace');
   }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showWarningMessage } from '../notifications.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import type { TraceEditors } from '../editor/trace-editors.ts';
 import { mostComparedRuns } from '../editor/panel-messages.ts';
@@ -32,7 +33,7 @@ export async function compareRuns(
   const others = named.length > 1 ? named.slice(1) : await askForOthers(trace, editors, index);
   if (!others) return;
   if (others.length > mostComparedRuns) {
-    void vscode.window.showWarningMessage(
+    void showWarningMessage(
       vscode.l10n.t('At most {0} runs are compared at a time. Select fewer.', mostComparedRuns + 1),
     );
     return;

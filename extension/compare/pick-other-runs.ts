@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { traceExtension } from '../../trace/schema.ts';
 import type { RunSummary } from '../runs/run-index.ts';
 import { oneLine, timeText } from '../runs/view/run-text.ts';
-import { plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
 
 export interface OtherRuns {
   /** Of the run that the others are compared with. */

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { TraceKind } from '../../trace/kind.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { rankCount, runLabel } from '../../trace/traffic/metadata.ts';
+import { plainLabel } from '../plain-words.ts';
 import { openTrace, openTraffic, traceKindOf } from './trace-document.ts';
 
 const mostTraces = 50;
@@ -62,12 +63,12 @@ async function modified(uri: vscode.Uri): Promise<number> {
 }
 
 async function describe(trace: vscode.Uri, modified: number): Promise<TraceItem> {
-  const label = path.posix.basename(trace.path, traceExtension);
+  const label = plainLabel(path.posix.basename(trace.path, traceExtension));
   const description = new Date(modified).toLocaleString(vscode.env.language);
   // Elsewhere the whole file would be fetched for one line.
   if (trace.scheme !== 'file') return { label, description, trace };
   try {
-    const detail = await lines[await traceKindOf(trace)](trace);
+    const detail = plainLabel(await lines[await traceKindOf(trace)](trace));
     return { label, description, detail, trace };
   } catch {
     return { label, description, detail: vscode.l10n.t('cannot be read'), trace };

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage } from '../notifications.ts';
 import { background } from '../background.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import { imagePathOf } from './image-of-trace.ts';
@@ -151,7 +152,7 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider<TraceDo
   async saveFigure(figure: number | undefined): Promise<void> {
     const panel = this.active;
     if (!panel) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('Open a trace first; its figures can then be saved.'));
+      void showInformationMessage(vscode.l10n.t('Open a trace first; its figures can then be saved.'));
       return;
     }
     const { saveFigure } = await import('../figure/save-figure.ts');

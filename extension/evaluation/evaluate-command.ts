@@ -1,6 +1,7 @@
 /** From a question set to an open evaluation. */
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage, showWarningMessage } from '../notifications.ts';
 import type { EvaluateResult, EvaluationProgress } from '../../native/rpc.ts';
 import { trusted } from '../analysis/analysis.ts';
 import { offerRemedies } from '../analysis/failure-notice.ts';
@@ -8,6 +9,7 @@ import type { RunFolder } from '../analysis/run-folder.ts';
 import { background } from '../background.ts';
 import { knownMethods, soundMethods } from '../methods/own-methods.ts';
 import type { EvaluationRequest, PipelineClient } from '../pipeline/client.ts';
+import { plainMessage } from '../plain-words.ts';
 import { Settings } from '../settings/settings.ts';
 import { durationText, evaluationFolderName } from './evaluation-answers.ts';
 import { pickOrder, pickQuestionSet } from './pick-order.ts';
@@ -30,7 +32,7 @@ export async function evaluateQuestionSet(services: EvaluationServices, named: u
     if (!set) return;
     if (set.scheme !== 'file') {
       const message = vscode.l10n.t('The question set is not a file on this machine. Save a copy to a folder.');
-      void vscode.window.showWarningMessage(message);
+      void showWarningMessage(message);
       return;
     }
     const order = await pickOrder(soundMethods(await knownMethods(services, set)), context.workspaceState);
@@ -59,7 +61,7 @@ export async function evaluateQuestionSet(services: EvaluationServices, named: u
 function withProgress(pipeline: PipelineClient, request: EvaluationRequest): Thenable<EvaluateResult | undefined> {
   const options = {
     location: vscode.ProgressLocation.Notification,
-    title: vscode.l10n.t('Fovea: evaluating {0}', path.basename(request.setPath)),
+    title: vscode.l10n.t('Fovea: evaluating {0}', plainMessage(path.basename(request.setPath))),
     cancellable: true,
   };
   return vscode.window.withProgress(options, async (notification, token) => {
@@ -96,7 +98,7 @@ async function finish(
 ): Promise<void> {
   if (!result) {
     const message = vscode.l10n.t('The evaluation was cancelled. What was answered is kept; evaluate again to go on.');
-    void vscode.window.showInformationMessage(message);
+    void showInformationMessage(message);
     return;
   }
   log.info(`Evaluation: ${result.done} of ${result.total} runs, in ${request.outFolder}`);
@@ -108,7 +110,7 @@ async function finish(
       result.startedAnew.changed.join(', '),
       result.startedAnew.movedTo,
     );
-    void vscode.window.showInformationMessage(message);
+    void showInformationMessage(message);
   }
   // Lists of runs watch the folder above.
   await vscode.commands.executeCommand('fovea.runs.refresh');
@@ -124,7 +126,7 @@ async function finish(
     result.total,
   );
   background(
-    Promise.resolve(vscode.window.showInformationMessage(message, open)).then(answer =>
+    Promise.resolve(showInformationMessage(message, open)).then(answer =>
       answer === open ? openTrace(trace) : undefined,
     ),
     log,

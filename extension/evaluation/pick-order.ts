@@ -2,7 +2,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodSummary } from '../../native/rpc.ts';
-import { plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
 import { parseBudgets, parseLimit } from './evaluation-answers.ts';
 
 const mostSets = 200;
@@ -47,7 +47,7 @@ export async function pickQuestionSet(extensionUri: vscode.Uri): Promise<vscode.
     ...found
       .filter(({ fsPath }) => fsPath !== bundled.fsPath)
       .map(set => ({
-        label: `$(file) ${path.posix.basename(set.path)}`,
+        label: `$(file) ${plainLabel(path.posix.basename(set.path))}`,
         description: path.posix.dirname(vscode.workspace.asRelativePath(set)),
         set,
       })),

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showErrorMessage, showWarningMessage } from '../notifications.ts';
 import type { FigureName } from '../../webview/messages.ts';
 import type { TracePanel } from '../editor/trace-panel.ts';
+import { plainLabel } from '../plain-words.ts';
 import { Settings } from '../settings/settings.ts';
 import { offerWritten } from '../files/offer-written.ts';
 
@@ -20,7 +22,7 @@ export async function saveFigure(
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.error(`Figure: ${message}`);
-    await vscode.window.showErrorMessage(vscode.l10n.t('The figure was not saved: {0}', message));
+    await showErrorMessage(vscode.l10n.t('The figure was not saved: {0}', message));
   }
   if (written) await offerWritten(written, 'editor');
 }
@@ -47,7 +49,7 @@ async function chooseFigure(
 ): Promise<FigureName | undefined> {
   const known = figures.find(({ id }) => id === wanted);
   if (known) return known;
-  const items = figures.map(figure => ({ label: figure.title, figure }));
+  const items = figures.map(figure => ({ label: plainLabel(figure.title), figure }));
   const chosen = await vscode.window.showQuickPick(items, {
     title: vscode.l10n.t('Save Figure'),
     placeHolder: vscode.l10n.t('Choose what to save; it is saved as the panel shows it now'),
@@ -66,6 +68,6 @@ async function chooseFile(trace: vscode.Uri, { fileName }: FigureName): Promise<
     },
   });
   if (!target || /\.(svg|png)$/i.test(target.path)) return target;
-  void vscode.window.showWarningMessage(vscode.l10n.t('The ending of the name chooses the format: {0}.', 'svg, png'));
+  void showWarningMessage(vscode.l10n.t('The ending of the name chooses the format: {0}.', 'svg, png'));
   return undefined;
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage } from '../notifications.ts';
 
 /** In the Explorer where the workspace has the file, else in the system's file manager. */
 export async function revealFile(file: vscode.Uri): Promise<void> {
@@ -17,7 +18,6 @@ export async function revealFile(file: vscode.Uri): Promise<void> {
       path.basename(file.fsPath),
       path.dirname(file.fsPath),
     );
-    if ((await vscode.window.showInformationMessage(message, copy)) === copy)
-      await vscode.env.clipboard.writeText(file.fsPath);
+    if ((await showInformationMessage(message, copy)) === copy) await vscode.env.clipboard.writeText(file.fsPath);
   }
 }

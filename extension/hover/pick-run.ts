@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { RunSummary } from '../runs/run-index.ts';
-import { plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
 
 /** Lets the user choose among the runs on one image; the only one is chosen already. */
 export async function pickRun(runs: readonly RunSummary[]): Promise<vscode.Uri | undefined> {

@@ -7,6 +7,7 @@ import { offerRemedies } from '../analysis/failure-notice.ts';
 import { stageSentence } from '../analysis/stage-words.ts';
 import { background } from '../background.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
+import { plainLabel } from '../plain-words.ts';
 import { Settings } from '../settings/settings.ts';
 import { liveRequest } from './live-request.ts';
 import { namedByUser } from './own-methods.ts';
@@ -58,14 +59,14 @@ export class LiveMethod implements vscode.Disposable {
     this.running?.abort();
     const control = new AbortController();
     this.running = control;
-    const title = vscode.l10n.t('Fovea: {0}', path.basename(module));
+    const title = vscode.l10n.t('Fovea: {0}', plainLabel(path.basename(module)));
     const options = { location: vscode.ProgressLocation.Window, title };
     try {
       const outcome = await vscode.window.withProgress(options, notification =>
         this.services.pipeline.analyze(
           request,
           progress => {
-            notification.report({ message: stageSentence(progress) });
+            notification.report({ message: plainLabel(stageSentence(progress)) });
           },
           control.signal,
         ),

@@ -1,6 +1,7 @@
 /** "New Token Method…": a working template in the workspace, named in `fovea.methods`. */
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage } from '../notifications.ts';
 import { methodFile, methodName } from './method-name.ts';
 
 const methodsFolder = 'methods';
@@ -49,7 +50,7 @@ async function workspaceFolder(): Promise<vscode.WorkspaceFolder | undefined> {
   if (folder) return folder;
   const open = vscode.l10n.t('Open Folder…');
   const message = vscode.l10n.t('A token method is a file in your workspace. Open a folder first.');
-  if ((await vscode.window.showInformationMessage(message, open)) === open)
+  if ((await showInformationMessage(message, open)) === open)
     await vscode.commands.executeCommand('workbench.action.files.openFolder');
   return undefined;
 }

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { showWarningMessage } from '../notifications.ts';
 import type { MethodSummary } from '../../native/rpc.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
 import { methodPaths, workspaceMethodPaths } from './method-paths.ts';
@@ -56,11 +57,9 @@ export function allowedToRun(method: string, resource: vscode.Uri): boolean {
     'The method {0} is named by this file only, so it does not run. If you trust it, add it to fovea.methods.',
     moduleOf(method) ?? method,
   );
-  void vscode.window
-    .showWarningMessage(message, open)
-    .then(answer =>
-      answer === open ? vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.methods') : undefined,
-    );
+  void showWarningMessage(message, open).then(answer =>
+    answer === open ? vscode.commands.executeCommand('workbench.action.openSettings', 'fovea.methods') : undefined,
+  );
   return false;
 }
 

@@ -4,7 +4,7 @@ import type { MethodRequest, MethodSummary } from '../../native/rpc.ts';
 import { offerRemedies } from '../analysis/failure-notice.ts';
 import { background } from '../background.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
-import { plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
 import { knownMethods } from './own-methods.ts';
 
 interface MethodItem extends vscode.QuickPickItem {

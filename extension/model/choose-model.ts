@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showErrorMessage } from '../notifications.ts';
 import { Settings } from '../settings/settings.ts';
 import { pickOrType } from '../typed-pick.ts';
 
@@ -92,7 +93,7 @@ async function offerAnother(folder: string, storage: vscode.Memento, bundledMode
     'There is no config.json in {0}. Choose the folder of a Hugging Face checkpoint: the one that holds config.json and the safetensors files.',
     folder,
   );
-  if ((await vscode.window.showErrorMessage(message, another)) === another) await chooseModel(storage, bundledModel);
+  if ((await showErrorMessage(message, another)) === another) await chooseModel(storage, bundledModel);
 }
 
 function recentModels(storage: vscode.Memento): string[] {

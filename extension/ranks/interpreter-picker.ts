@@ -1,6 +1,8 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { pickOrType, plainLabel } from '../typed-pick.ts';
+import { showErrorMessage } from '../notifications.ts';
+import { plainLabel } from '../plain-words.ts';
+import { pickOrType } from '../typed-pick.ts';
 import {
   factsSentence,
   type InterpreterFacts,
@@ -73,7 +75,7 @@ async function offerAnother(
     path.basename(file),
     problemText(problem),
   );
-  return (await vscode.window.showErrorMessage(message, another)) === another ? pickInterpreter(storage) : undefined;
+  return (await showErrorMessage(message, another)) === another ? pickInterpreter(storage) : undefined;
 }
 
 function problemText(problem: InterpreterProblem | undefined): string {

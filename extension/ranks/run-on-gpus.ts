@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showErrorMessage, showInformationMessage } from '../notifications.ts';
 import { TrafficError } from '../../trace/traffic/errors.ts';
 import { algorithmNames } from '../../trace/traffic/metadata.ts';
 import { algorithms } from '../../trace/traffic/schedule.ts';
@@ -72,7 +73,7 @@ async function copyCommand(
     job,
     out,
   );
-  void vscode.window.showInformationMessage(message);
+  void showInformationMessage(message);
 }
 
 async function runHere(
@@ -102,7 +103,7 @@ async function runHere(
     await openTrace(vscode.Uri.file(outcome.trace));
     if (outcome.failedChecks.length > 0) {
       const message = vscode.l10n.t('The ranks did not do what they should: {0}', outcome.failedChecks.join('; '));
-      void vscode.window.showErrorMessage(message);
+      void showErrorMessage(message);
     }
   } finally {
     await file.dispose();
@@ -162,8 +163,8 @@ async function explain(services: RanksServices, error: unknown): Promise<void> {
   const kept = trace === undefined ? [] : [open];
   const cancelled = error instanceof RanksFailure && error.code === 'cancelled';
   const answer = cancelled
-    ? await vscode.window.showInformationMessage(sentence(error), ...kept)
-    : await vscode.window.showErrorMessage(sentence(error), ...kept, again, showLog);
+    ? await showInformationMessage(sentence(error), ...kept)
+    : await showErrorMessage(sentence(error), ...kept, again, showLog);
   if (answer === open && trace !== undefined) await openTrace(vscode.Uri.file(trace));
   if (answer === again) await runOnGpus(services);
   if (answer === showLog) log.show(true);

@@ -1,10 +1,12 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showInformationMessage, showWarningMessage } from '../notifications.ts';
 import { reportFormats, type ReportFormat } from '../../native/rpc.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { offerRemedies } from '../analysis/failure-notice.ts';
 import { offerWritten } from '../files/offer-written.ts';
 import type { PipelineClient } from '../pipeline/client.ts';
+import { plainMessage } from '../plain-words.ts';
 
 export interface ReportServices {
   readonly pipeline: PipelineClient;
@@ -17,12 +19,12 @@ export interface ReportServices {
  */
 export async function exportReport({ pipeline, log }: ReportServices, traces: readonly vscode.Uri[]): Promise<void> {
   if (traces.length === 0) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Open a trace first; its report can then be exported.'));
+    void showInformationMessage(vscode.l10n.t('Open a trace first; its report can then be exported.'));
     return;
   }
   if (traces.some(({ scheme }) => scheme !== 'file')) {
     const message = vscode.l10n.t('This trace is not a file on this machine. Save a copy to a folder and open that.');
-    void vscode.window.showWarningMessage(message);
+    void showWarningMessage(message);
     return;
   }
   const chosen = await chooseFile(traces);
@@ -48,7 +50,7 @@ async function write(
   const name = path.basename(target.fsPath);
   const progress = {
     location: vscode.ProgressLocation.Notification,
-    title: vscode.l10n.t('Writing {0}…', name),
+    title: vscode.l10n.t('Writing {0}…', plainMessage(name)),
     cancellable: true,
   };
   const order = { sources: traces.map(({ fsPath }) => fsPath), outPath: target.fsPath, format };
@@ -103,6 +105,6 @@ async function chooseFile(traces: readonly vscode.Uri[]): Promise<ChosenFile | u
   const message = format
     ? vscode.l10n.t('A report is written to a folder of this machine.')
     : vscode.l10n.t('The ending of the name chooses the format: {0}.', reportFormats.join(', '));
-  void vscode.window.showWarningMessage(message);
+  void showWarningMessage(message);
   return undefined;
 }

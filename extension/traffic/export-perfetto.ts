@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showErrorMessage, showInformationMessage } from '../notifications.ts';
 import { traceExtension } from '../../trace/schema.ts';
 import { type ChromeTrace, chromeTrace } from '../../trace/traffic/perfetto.ts';
 import { openTraffic, traceKindOf } from '../editor/trace-document.ts';
@@ -9,7 +10,7 @@ import { offerWritten } from '../files/offer-written.ts';
 /** Writes a traffic trace as Chrome trace events, which ui.perfetto.dev opens. */
 export async function exportPerfetto(trace: vscode.Uri | undefined, log: vscode.LogOutputChannel): Promise<void> {
   if (!trace) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Open a traffic trace first; it can then be exported.'));
+    void showInformationMessage(vscode.l10n.t('Open a traffic trace first; it can then be exported.'));
     return;
   }
   let written: vscode.Uri | undefined;
@@ -18,7 +19,7 @@ export async function exportPerfetto(trace: vscode.Uri | undefined, log: vscode.
   } catch (error) {
     log.error(error instanceof Error ? error : String(error));
     const { message, hint } = traceProblem(error);
-    await vscode.window.showErrorMessage(`${message} ${hint}`);
+    await showErrorMessage(`${message} ${hint}`);
   }
   if (written) await offerWritten(written, 'editor');
 }
@@ -29,7 +30,7 @@ async function writeEvents(trace: vscode.Uri, log: vscode.LogOutputChannel): Pro
     const message = vscode.l10n.t(
       'This trace holds no traffic between ranks. "Fovea: Run LV-XAttn on this Machine…" makes one.',
     );
-    void vscode.window.showInformationMessage(message);
+    void showInformationMessage(message);
     return undefined;
   }
   const events = await eventsOf(trace);

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { showErrorMessage, showInformationMessage } from '../notifications.ts';
 import type { TrafficProgress, TrafficResult } from '../../native/rpc.ts';
 import { offerRemedies } from '../analysis/failure-notice.ts';
 import type { RunFolder } from '../analysis/run-folder.ts';
@@ -46,11 +47,11 @@ export async function runTraffic(services: TrafficServices): Promise<void> {
 function report({ state, cause, violations }: TrafficResult): void {
   if (violations.length > 0) {
     const message = vscode.l10n.t('The ranks did not do what they should: {0}', violations.join('; '));
-    void vscode.window.showErrorMessage(message);
+    void showErrorMessage(message);
   } else if (state === 'partial' && cause) {
     const message = [cause.message, cause.hint].filter(part => part !== '').join(' ');
-    if (cause.code === 'cancelled') void vscode.window.showInformationMessage(message);
-    else void vscode.window.showErrorMessage(message);
+    if (cause.code === 'cancelled') void showInformationMessage(message);
+    else void showErrorMessage(message);
   }
 }
 

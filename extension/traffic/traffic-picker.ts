@@ -10,7 +10,8 @@ import { defaultWire, splitEvenly } from '../../trace/traffic/sizes.ts';
 import { imageExtensions, imageGlob } from '../image-files.ts';
 import { parseSizes, type WorkloadSizes } from '../ranks/workload.ts';
 import { Settings } from '../settings/settings.ts';
-import { pickOrType, plainLabel } from '../typed-pick.ts';
+import { plainLabel } from '../plain-words.ts';
+import { pickOrType } from '../typed-pick.ts';
 import { type Link, parseLink } from './traffic-answers.ts';
 
 export interface TrafficPick {

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { showErrorMessage, showInformationMessage } from '../../notifications.ts';
 import { traceExtension } from '../../../trace/schema.ts';
 import { traceViewType } from '../../editor/trace-editors.ts';
 import { type ListedTrace, runCount, runName } from './run-items.ts';
@@ -35,7 +36,7 @@ export async function renameRun(run: ListedTrace): Promise<void> {
   // Through an edit and not the file system: open editors then follow, and Undo of the Explorer knows it.
   edit.renameFile(trace, vscode.Uri.joinPath(folder, name), { overwrite: false });
   if (await vscode.workspace.applyEdit(edit)) return;
-  await vscode.window.showErrorMessage(
+  await showErrorMessage(
     vscode.l10n.t(
       '{0} could not be renamed to {1}. Refresh the runs to see whether it is still there, and check that you may write to {2}.',
       current,
@@ -92,7 +93,7 @@ export async function deleteRuns(
           keptDays,
           trashFolder.fsPath,
         );
-    if ((await vscode.window.showInformationMessage(message, undo)) === undo) {
+    if ((await showInformationMessage(message, undo)) === undo) {
       const outcome = await trash.restore(deleted);
       await refresh();
       for (const file of outcome.restored) {
@@ -128,7 +129,7 @@ async function tellFailures(failed: Deletion['failed'], what: string, log: vscod
     error instanceof Error ? error.message : String(error);
   for (const failure of failed) log.error(`${failure.path} ${what}: ${reason(failure)}`);
   const names = failed.map(({ path }) => runName({ path })).join(', ');
-  await vscode.window.showErrorMessage(
+  await showErrorMessage(
     vscode.l10n.t(
       '{0} {1}: {2}. Check that you may write to its folder, then try again.',
       names,
