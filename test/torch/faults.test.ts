@@ -1,6 +1,7 @@
 /** What can go wrong with ranks: every failure is named within seconds, leaves no process behind, and keeps the ledger. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, describe, test } from 'node:test';
@@ -175,6 +176,30 @@ await describe(
       assert.equal(end.code, 5);
     });
 
+    await test('a trace that cannot be written is told before anything runs, and ends all ranks', async () => {
+      writeFileSync(space.file('no-folder'), '');
+      const out = space.file('no-folder/run.fovea');
+      const end = await start(['-m', 'fovea_ranks', '--ranks', '3', '--schedule', schedule, '--out', out]).finished;
+      const { code, message } = errorOf(end);
+      assert.deepEqual([code, end.code], ['disk', 12]);
+      assert.match(message, /run\.fovea: (Not a directory|File exists)/);
+      assert.ok(!end.lines.some(({ type }) => type === 'progress'));
+    });
+
+    await test('a folder that goes away in mid-run costs the trace, and ends all ranks all the same', async () => {
+      const folder = space.file('going');
+      mkdirSync(folder);
+      const { child, processes, finished } = await running('going/run');
+      rmSync(folder, { recursive: true });
+      writeFileSync(folder, 'a file stands there now');
+      child.kill('SIGTERM');
+      const end = await finished;
+      assert.equal(errorOf(end).code, 'cancelled');
+      assert.ok(end.lines.some(({ type, text }) => type === 'note' && /could not be kept/.test(String(text))));
+      assert.ok(!end.lines.some(({ type }) => type === 'trace'));
+      await assertGone(processes);
+    });
+
     await test('one rank out of memory is named, and ends the others', async () => {
       const large = { shape, sharding: { queryRows: [6, 7], keyRows: [20, 40_000_000] } };
       const file = writeJob(space.file('large.json'), makeJob(large, [{ algorithm: 'lv-xattn', passes: ['forward'] }]));
@@ -222,6 +247,19 @@ await describe(
       assert.equal(code, 'schedule');
       assert.match(message, /does not come home complete/);
       assert.equal(end.code, 4);
+    });
+
+    await test('numbers that make no run are refused by name', async () => {
+      const words = ['-m', 'fovea_ranks', '--schedule', schedule, '--out', space.file('never.fovea')];
+      for (const wrong of [
+        ['--ranks', '0'],
+        ['--ranks', '3', '--warmup', '-1'],
+        ['--ranks', '3', '--throttle', '0'],
+      ]) {
+        const end = await start([...words, ...wrong]).finished;
+        assert.deepEqual([errorOf(end).code, end.code], ['usage', 2]);
+        assert.ok(errorOf(end).message.startsWith(wrong.at(-2)!), errorOf(end).message);
+      }
     });
 
     await test('no GPU, no PyTorch and no such schedule are said with what to do next', async () => {

@@ -59,10 +59,26 @@ def parse(words: "list[str]") -> argparse.Namespace:
     return options
 
 
+def check(options: argparse.Namespace) -> None:
+    """@raises RunError usage"""
+    wrong = {
+        "--ranks must be at least 1": options.ranks is not None and options.ranks < 1,
+        "--repeat must be at least 1": options.repeat < 1,
+        "--warmup must not be negative": options.warmup < 0,
+        "--throttle must be above 0": options.throttle is not None and not options.throttle > 0,
+        "--latency must not be negative": not options.latency >= 0,
+        "--query-scale must be a number": not math.isfinite(options.query_scale),
+    }
+    for rule, broken in wrong.items():
+        if broken:
+            raise RunError("usage", f"{rule}.")
+
+
 def main(words: "list[str]") -> int:
     options = parse(words)
     rank = int(os.environ.get("RANK", "-1"))
     try:
+        check(options)
         if sys.version_info < (3, 9):
             raise RunError("usage", f"Python {sys.version.split()[0]} is too old: 3.9 or newer is needed.")
         try:

@@ -31,6 +31,7 @@ class RunError(Exception):
         "rank-lost": 9,
         "link": 10,
         "check-failed": 11,
+        "disk": 12,
         "cancelled": 130,
         "internal": 1,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
-import math
 import os
 import signal
 import time
@@ -41,7 +40,7 @@ from .orphan import end_with_parent
 from .progress import RunError, say
 from .rank_state import RankState
 from .recorder import Recorder
-from .trace import write_trace
+from .trace import disk_error, prepare_output, write_trace
 from .schedule import Schedule
 from .selftest import machine, self_test
 from .verification import References, Verification
@@ -74,6 +73,9 @@ class RankRun:
                 )
         store = connect(place, options.join_timeout, may_host=True)
         try:
+            if place.rank == 0:
+                for case in self.cases:
+                    prepare_output(case.out)
             device = choose_device(options.device, place)
             members = join(store, place, device, "+".join(case.job.digest for case in self.cases), options.join_timeout)
         except RunError as error:
@@ -142,7 +144,10 @@ class RankRun:
             self._run_job(case, place, device, link, attention, watch)
             events = watch.hand_over(number)
             if events is not None:
-                self.results.append(self._write(events, None))
+                try:
+                    self.results.append(self._write(events, None))
+                except OSError as error:
+                    raise disk_error(case.out, error) from error
         watch.finish()
 
     def _goes_on(self, number: int, case: Case, place: Place, device: torch.device, store: Any) -> bool:
@@ -383,7 +388,5 @@ def main(options: argparse.Namespace) -> NoReturn:
     end_with_parent()
     if options.traceback and hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-    if math.isnan(options.query_scale) or options.repeat < 1:
-        raise RunError("usage", "--repeat must be at least 1.")
     cases = load_cases(options.cases) if options.cases else [case_of_options(options)]
     RankRun(options, cases).go()

@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+import traceback
 from typing import Callable, Dict, List, NoReturn, Optional
 
 import torch.distributed as dist
@@ -133,10 +134,23 @@ class Watch:
             if self.rank == 0:
                 with self._lock:
                     kept = list(self._kept)
-                path = self._write({0: kept}, gone)
-                if path is not None:
-                    say("trace", path=path, partial=True)
+                self._keep({0: kept}, gone)
             self._leave(gone)
+        except Exception as error:  # the main thread may wait for this one to end the process
+            traceback.print_exc()
+            self._leave(RunError("internal", f"The watch of rank {self.rank} failed: {type(error).__name__}: {error}", "", self.rank))
+
+    def _keep(self, events: Events, error: RunError) -> None:
+        """Writes the partial trace. What cannot be kept is no reason for any rank to stay."""
+        try:
+            path = self._write(events, error)
+        except Exception as problem:
+            if not isinstance(problem, OSError):
+                traceback.print_exc()
+            say("note", text=f"What the ranks had done could not be kept: {problem}")
+            return
+        if path is not None:
+            say("trace", path=path, partial=True)
 
     def _look(self) -> None:
         self._store.add(f"beat/{self.rank}", 1)
@@ -218,9 +232,7 @@ class Watch:
             time.sleep(0.02)
         writer = next(rank for rank in everybody if rank == self.rank or self._store.add(f"flushed/{rank}", 0))
         if writer == self.rank:
-            path = self._write(self._collect(), error)
-            if path is not None:
-                say("trace", path=path, partial=True)
+            self._keep(self._collect(), error)
             say("error", **error.as_line())
             self._end_frozen(error)
             self._store.add("written", 1)
