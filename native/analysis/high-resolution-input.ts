@@ -51,16 +51,17 @@ function scaledInput(large: ModelInput, side: number, settings: ProcessorSetting
   return { rgb: denormalizePixels(pixels, settings), pixels, width: side, height: side, crop: large.crop };
 }
 
-/** The same steps for an image that is so many times as large. */
+/** The same steps for an image that is so many times as large; sides are whole, whatever the quotient of two sizes rounds to. */
 export function enlargedSettings(settings: ProcessorSettings, times: number): ProcessorSettings {
-  const size = ({ width, height }: Size): Size => ({ width: width * times, height: height * times });
+  const side = (length: number): number => Math.round(length * times);
+  const size = ({ width, height }: Size): Size => ({ width: side(width), height: side(height) });
   const { resize, crop } = settings;
   return {
     ...settings,
     ...(resize && {
       resize: {
         ...resize,
-        to: 'shortestEdge' in resize.to ? { shortestEdge: resize.to.shortestEdge * times } : size(resize.to),
+        to: 'shortestEdge' in resize.to ? { shortestEdge: side(resize.to.shortestEdge) } : size(resize.to),
       },
     }),
     ...(crop && { crop: size(crop) }),

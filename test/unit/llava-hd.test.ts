@@ -4,8 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { enlargedSettings } from '../../native/analysis/high-resolution-input.ts';
 import { type Analysis, Pipeline } from '../../native/analysis/pipeline.ts';
 import { checkTrace } from '../../native/cli/trace-check.ts';
+import { checkInputSize } from '../../native/image/preprocess.ts';
+import { parseProcessorSettings } from '../../native/image/processor-settings.ts';
 import { bundledModelFolder } from '../../native/models.ts';
 import { openTraceFile } from '../../trace/file.ts';
 
@@ -62,6 +65,18 @@ test('at the size of the model it is the model: the same tokens with the same pr
     progressToken: '',
   });
   assert.deepEqual(own.metadata.tokens, metadata.tokens);
+});
+
+test('the processor makes whole pixels of every side that is a whole number of patches', () => {
+  for (const [imageSize, patchSize] of [
+    [224, 16],
+    [336, 14],
+  ] as const) {
+    const own = parseProcessorSettings({}, imageSize, 'defaults of CLIP');
+    for (let side = patchSize; side <= 2048; side += patchSize) {
+      checkInputSize({ width: 640, height: 480 }, enlargedSettings(own, side / imageSize), side);
+    }
+  }
 });
 
 test('a size that is no whole number of patches, and fetching beside it, are refused', async () => {
