@@ -64,13 +64,13 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   const { device, threads } = metadata.engine;
   const known = devices.find(one => one === device);
   if (!known) throw new FoveaError('device-unavailable', `The run was made on "${device}", which Fovea does not know.`);
+  await requireSameModule(metadata);
   const { imagePath, furtherImages } = await sameSources(metadata, options.imagePath);
   const method = methodRequestOf(metadata);
   options.progress({ stage: 'load', done: 0, total: 0 });
   const modelFolder = await sameModel(metadata.model, options, checkpoint =>
     openMethodWeights(checkpoint, method ? [method] : []),
   );
-  await requireSameModule(metadata);
   const unknown = unknownFiles(metadata.model);
   const pipeline = new Pipeline();
   try {
@@ -107,10 +107,12 @@ export async function reproduce(metadata: RunMetadata, options: ReproduceOptions
   }
 }
 
-/** @throws FoveaError `usage` when the user's own method is another text than what ran */
+/** @throws FoveaError `usage` when the user's own method is another text than what ran, or lies on another computer */
 async function requireSameModule({ method }: RunMetadata): Promise<void> {
   if (!method.module) return;
   const { path, digest } = method.module;
+  // It would run, and whoever made the trace knows its digest.
+  requireHere(path, 'a path of this computer');
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -114,6 +114,9 @@ test('what a run names on another computer is not opened unless it is named agai
     const attempt = reproduce(run, asItIs);
     await assert.rejects(attempt, { code: 'usage', message: /another computer/, hint: /--image FILE/ });
   }
+  const module = { path: '\\\\files.example\\share\\method.mjs', digest: '0'.repeat(64) };
+  const own = reproduce({ ...smallRun, method: { ...smallRun.method, module } }, asItIs);
+  await assert.rejects(own, { code: 'usage', message: /another computer.*method\.mjs/ });
   const digest = createHash('sha256')
     .update(await readFile(image))
     .digest('hex');
