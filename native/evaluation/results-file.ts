@@ -43,6 +43,9 @@ export interface OpenedResults {
 }
 
 export class ResultsFile {
+  /** Jobs answer at the same time, and a file takes one write after the other. */
+  private last: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly handle: FileHandle,
     readonly path: string,
@@ -54,8 +57,10 @@ export class ResultsFile {
 
   /** @throws FoveaError `disk` */
   async append(line: Header | Result): Promise<void> {
+    const written = this.last.then(() => this.handle.appendFile(`${JSON.stringify(line)}\n`));
+    this.last = written.catch(() => undefined);
     try {
-      await this.handle.appendFile(`${JSON.stringify(line)}\n`);
+      await written;
     } catch (error) {
       throw cannotWriteEvaluation(this.path, error);
     }
