@@ -314,6 +314,29 @@ test('without a budget everything that the fields hold is run, and blank fields 
   });
 });
 
+test('the method that ran is run again with the one beside it; another method runs alone', () => {
+  const both: Parameters<typeof requestOf>[1] = {
+    ...ran,
+    beside: {
+      name: 'flexattention',
+      title: 'FlexAttention',
+      variant: 'paper',
+      parameters: { count: 9, layers: [1, 2] },
+    },
+  };
+  assert.deepEqual(requestOf({ method: filter, variant: 'code', budget: '64', texts: ranTexts }, both, 576), {
+    method: 'filter+flexattention',
+    variant: 'code',
+    budget: 64,
+    parameters: { 'flexattention.count': '9', 'flexattention.layers': '1, 2', 'flexattention.variant': 'paper' },
+  });
+  const other = { ...filter, name: 'other', variants: [] };
+  assert.deepEqual(requestOf({ method: other, variant: '', budget: '', texts: {} }, both, 576), {
+    method: 'other',
+    parameters: {},
+  });
+});
+
 test('a budget that no image has is told before anything runs', () => {
   for (const budget of ['0', '577', '1.5', 'all'])
     assert.equal(

@@ -41,7 +41,7 @@ export interface RunDraft {
 }
 
 /**
- * What to run. With a budget only what was set by hand, now or before, is sent, since the rest is to follow from the budget; without
+ * What to run; the method that ran, with the one that ran beside it. With a budget only what was set by hand, now or before, is sent, since the rest is to follow from the budget; without
  * one, everything that the fields hold.
  * @returns what is wrong with the draft, as text
  */
@@ -59,8 +59,12 @@ export function requestOf(draft: RunDraft, ran: MethodDescription, patches: numb
     if (changed || setBefore || budget === '') if (text !== '') parameters[parameter.name] = text;
   }
   const variant = method.variants.find(known => known === draft.variant);
+  const beside = method.name === requestName(ran) ? ran.beside : undefined;
+  for (const [name, value] of Object.entries(beside?.parameters ?? {}))
+    parameters[`${beside!.name}.${name}`] = writtenValue(value);
+  if (beside?.variant) parameters[`${beside.name}.variant`] = beside.variant;
   return {
-    method: method.name,
+    method: beside ? `${method.name}+${beside.name}` : method.name,
     ...(variant && { variant }),
     ...(budget !== '' && { budget: tokens }),
     parameters,
