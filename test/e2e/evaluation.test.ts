@@ -93,6 +93,11 @@ test('the Runs view lists the evaluation, and opens it', async () => {
   const row = workbench.page.locator('.pane-body .monaco-list-row', { hasText: 'own-set.jsonl' }).first();
   await row.waitFor();
   assert.match(await row.innerText(), /4 questions, 2 methods/);
+  const menu = await workbench.menuOf(row);
+  for (const offered of ['Open', 'Export Report…', 'Reveal File', 'Copy Path'])
+    assert.ok(menu.includes(offered), offered);
+  // Its folder holds answers that a later evaluation goes on from.
+  for (const refused of ['Delete', 'Rename…']) assert.ok(!menu.includes(refused), refused);
   await row.click();
   await workbench.webview('[data-testid=accuracy-chart]');
 });

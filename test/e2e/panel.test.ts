@@ -83,6 +83,7 @@ test('the overlay is strongest on the patch that its text alternative names', as
 
 test('at a layer chosen with Go to Layer or Head, the model looks at the apple for the word "apple"', async () => {
   const { workbench } = fixture;
+  assert.ok(!(await workbench.offersCommand('Fovea: Export Traffic for Perfetto…')), 'a run has no traffic');
   await workbench.command('Fovea: Go to Layer or Head…');
   await workbench.answerQuickInput('D9');
   await panel.frame.locator('[data-testid=overlay-canvas][aria-label*="layer D9"]').waitFor();

@@ -105,6 +105,12 @@ test('the trace is exported for Perfetto: the bytes of its sends are those of th
   assert.equal(exported, recorded);
 });
 
+test('the palette offers what traffic has, and nothing that only a run has', async () => {
+  const { workbench } = fixture;
+  assert.ok(await workbench.offersCommand('Fovea: Export Traffic for Perfetto…'));
+  assert.ok(!(await workbench.offersCommand('Fovea: Go to Layer or Head…')));
+});
+
 test('the trace stands in the Runs view with its ranks and size; Delete closes it, Undo brings it back, a click opens it', async () => {
   const { workbench, editor } = fixture;
   const { page } = workbench;

@@ -22,7 +22,7 @@ export function evaluationsItem({ evaluations }: EvaluationsNode): vscode.TreeIt
   return item;
 }
 
-export function evaluationItem({ evaluation }: EvaluationNode): vscode.TreeItem {
+export function evaluationItem({ evaluation }: EvaluationNode, command: vscode.Command): vscode.TreeItem {
   const { path, set, model, questions, methods, state, written } = evaluation;
   const item = new vscode.TreeItem(oneLine(set), vscode.TreeItemCollapsibleState.None);
   const time = timeText(written, new Date(), vscode.env.language);
@@ -35,10 +35,6 @@ export function evaluationItem({ evaluation }: EvaluationNode): vscode.TreeItem 
   item.iconPath = new vscode.ThemeIcon(state === 'partial' ? 'circle-slash' : 'graph-scatter');
   item.contextValue = 'evaluation';
   item.tooltip = [path, vscode.l10n.t('Model: {0}', model), methods.join(', ')].join('\n');
-  item.command = {
-    command: 'fovea.openTrace',
-    title: vscode.l10n.t('Open'),
-    arguments: [vscode.Uri.file(path)],
-  };
+  item.command = command;
   return item;
 }

@@ -16,10 +16,14 @@ export function registerRunsView(
     const [run] = view.chosen(clicked, undefined);
     if (run) await act(run);
   };
+  const oneFile = async (clicked: unknown, act: (file: vscode.Uri) => Promise<void>): Promise<void> => {
+    const [file] = view.chosenFiles(clicked, undefined);
+    if (file) await act(file);
+  };
   return vscode.Disposable.from(
     view,
     vscode.commands.registerCommand('fovea.runs.open', async (clicked, selected) =>
-      (await import('./run-commands.ts')).openRuns(view.chosen(clicked, selected)),
+      (await import('./run-commands.ts')).openRuns(view.chosenFiles(clicked, selected)),
     ),
     vscode.commands.registerCommand('fovea.runs.rename', clicked =>
       one(clicked, async run => (await import('./run-commands.ts')).renameRun(run)),
@@ -30,21 +34,17 @@ export function registerRunsView(
       ).deleteRuns(view.chosen(clicked, selected), { trashFolder: trashFolder(globalStorageUri), refresh, log });
     }),
     vscode.commands.registerCommand('fovea.runs.reveal', clicked =>
-      one(clicked, async ({ path: file }) => {
-        const { revealFile } = await import('../../files/reveal-file.ts');
-        await revealFile(vscode.Uri.file(file));
-      }),
+      oneFile(clicked, async file => (await import('../../files/reveal-file.ts')).revealFile(file)),
     ),
     vscode.commands.registerCommand('fovea.runs.copyPath', async (clicked, selected) =>
-      (await import('./run-commands.ts')).copyPaths(view.chosen(clicked, selected)),
+      (await import('./run-commands.ts')).copyPaths(view.chosenFiles(clicked, selected)),
     ),
     vscode.commands.registerCommand('fovea.runs.exportReport', async (clicked, selected) => {
-      const traces = view.chosen(clicked, selected).map(({ path }) => vscode.Uri.file(path));
-      await vscode.commands.executeCommand('fovea.exportReport', traces);
+      await vscode.commands.executeCommand('fovea.exportReport', view.chosenFiles(clicked, selected));
     }),
     vscode.commands.registerCommand('fovea.runs.exportPerfetto', clicked =>
-      one(clicked, async ({ path: file }) => {
-        await vscode.commands.executeCommand('fovea.exportPerfetto', vscode.Uri.file(file));
+      oneFile(clicked, async file => {
+        await vscode.commands.executeCommand('fovea.exportPerfetto', file);
       }),
     ),
     vscode.commands.registerCommand('fovea.runs.refresh', refresh),

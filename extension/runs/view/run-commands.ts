@@ -7,10 +7,9 @@ import { type ListedTrace, runCount, runName } from './run-items.ts';
 import { nameProblem, traceFileName, type NameProblem } from './run-rename.ts';
 import { keptDays, RunTrash, type Deletion } from './run-trash.ts';
 
-export async function openRuns(runs: readonly ListedTrace[]): Promise<void> {
-  for (const { path } of runs) {
-    await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), traceViewType, { preview: false });
-  }
+export async function openRuns(traces: readonly vscode.Uri[]): Promise<void> {
+  for (const trace of traces)
+    await vscode.commands.executeCommand('vscode.openWith', trace, traceViewType, { preview: false });
 }
 
 /** Asks for a name and gives it to the trace's file. Editors that show it follow. */
@@ -139,6 +138,6 @@ async function tellFailures(failed: Deletion['failed'], what: string, log: vscod
   );
 }
 
-export async function copyPaths(runs: readonly ListedTrace[]): Promise<void> {
-  await vscode.env.clipboard.writeText(runs.map(({ path }) => path).join('\n'));
+export async function copyPaths(traces: readonly vscode.Uri[]): Promise<void> {
+  await vscode.env.clipboard.writeText(traces.map(({ fsPath }) => fsPath).join('\n'));
 }

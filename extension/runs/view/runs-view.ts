@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { background } from '../../background.ts';
 import { groupByImage, totalBytes, type ImageGroup } from './run-groups.ts';
+import type { ListedEvaluation } from '../../evaluation/evaluation-list.ts';
 import type { EvaluationNode, EvaluationsNode } from './evaluation-items.ts';
 import type { ImageNode, ListedTrace, RunNode, RunsNode } from './run-items.ts';
 import type { LazyRunIndex } from './run-places.ts';
@@ -60,15 +61,25 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     (await this.services.index.get()).refresh();
   }
 
-  /** The traces that a command is for: what it was called on, which may be one of several selected, else the selection. */
+  /**
+   * The runs and traffic that a command is for: what it was called on, which may be one of several selected, else the
+   * selection.
+   */
   chosen(clicked: unknown, selected: unknown): ListedTrace[] {
-    const nodes =
-      Array.isArray(selected) && selected.length > 0
-        ? (selected as unknown[])
-        : clicked
-          ? [clicked]
-          : this.view.selection;
-    return nodes.flatMap(node => listedTrace(node) ?? []);
+    return this.nodes(clicked, selected).flatMap(node => listedTrace(node) ?? []);
+  }
+
+  /** As `chosen`, with evaluations: for what leaves the files as they are. */
+  chosenFiles(clicked: unknown, selected: unknown): vscode.Uri[] {
+    return this.nodes(clicked, selected).flatMap(node => {
+      const trace = listedTrace(node) ?? listedEvaluation(node);
+      return trace ? [vscode.Uri.file(trace.path)] : [];
+    });
+  }
+
+  private nodes(clicked: unknown, selected: unknown): readonly unknown[] {
+    if (Array.isArray(selected) && selected.length > 0) return selected as unknown[];
+    return clicked ? [clicked] : this.view.selection;
   }
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
@@ -101,7 +112,7 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   async getTreeItem(node: RunsNode): Promise<vscode.TreeItem> {
     if (node.kind === 'evaluations' || node.kind === 'evaluation') {
       const { evaluationItem, evaluationsItem } = await import('./evaluation-items.ts');
-      return node.kind === 'evaluations' ? evaluationsItem(node) : evaluationItem(node);
+      return node.kind === 'evaluations' ? evaluationsItem(node) : evaluationItem(node, opens(node.evaluation.path));
     }
     if (node.kind === 'trafficGroup' || node.kind === 'traffic') {
       const { trafficGroupItem, trafficItem } = await import('./traffic-items.ts');
@@ -145,6 +156,11 @@ function listedTrace(value: unknown): ListedTrace | undefined {
   if (typeof node !== 'object' || node === null) return undefined;
   if (node.kind === 'run') return node.run;
   return node.kind === 'traffic' ? node.traffic : undefined;
+}
+
+function listedEvaluation(value: unknown): ListedEvaluation | undefined {
+  const node = value as RunsNode | null | undefined;
+  return typeof node === 'object' && node?.kind === 'evaluation' ? node.evaluation : undefined;
 }
 
 /** As files in the Explorer: VS Code leaves the focus in the tree after a click, so that Delete goes on working, and moves it after Enter. */

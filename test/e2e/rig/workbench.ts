@@ -149,8 +149,12 @@ export class Workbench {
   }
 
   /** The rows of the context menu of an Explorer entry. */
-  async explorerMenu(name: string): Promise<string[]> {
-    const entry = this.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
+  explorerMenu(name: string): Promise<string[]> {
+    return this.menuOf(this.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first());
+  }
+
+  /** The rows of the context menu of an entry of a list. */
+  async menuOf(entry: Locator): Promise<string[]> {
     await entry.click({ button: 'right' });
     const menu = this.page.locator('.context-view .monaco-menu');
     await menu.waitFor();
