@@ -15,7 +15,7 @@ interface Manifest {
   readonly activationEvents: readonly string[];
   readonly capabilities: { readonly untrustedWorkspaces: { readonly restrictedConfigurations: readonly string[] } };
   readonly contributes: {
-    readonly commands: readonly { readonly command: string }[];
+    readonly commands: readonly { readonly command: string; readonly title: string }[];
     readonly menus: Readonly<Record<string, readonly { readonly command: string; readonly when: string }[]>>;
     readonly keybindings: readonly { readonly command: string }[];
     readonly customEditors: readonly {
@@ -102,6 +102,28 @@ test('every setting that is read is declared, and every declared setting is read
   const named = found(sources, /(?:affectsConfiguration\(|openSettings',\s*)'fovea\.([^']+)'/g);
   assert.deepEqual(
     named.filter(key => !settings.includes(`fovea.${key}`)),
+    [],
+  );
+});
+
+test('the README names every setting, and every command that the palette offers, as it is called', () => {
+  const readme = readFileSync(path.join(root, 'README.md'), 'utf8').replace(/\s+/g, ' ');
+  assert.deepEqual(
+    settings.filter(setting => !readme.includes(`\`${setting}\``)),
+    [],
+  );
+  const hidden = (contributes.menus['commandPalette'] ?? []).filter(({ when }) => when === 'false');
+  const titles = contributes.commands
+    .filter(({ command }) => !hidden.some(other => other.command === command))
+    .map(({ title }) => words[title.replaceAll('%', '')]!);
+  assert.ok(titles.length > 10);
+  assert.deepEqual(
+    titles.filter(title => !readme.includes(title)),
+    [],
+  );
+  const named = found(readme, /\*\*Fovea: ([^*]+)\*\*/g);
+  assert.deepEqual(
+    named.filter(title => !titles.includes(title)),
     [],
   );
 });
