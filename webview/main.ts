@@ -85,17 +85,23 @@ function openOther(make: () => EvaluationPanel | TrafficPanel): void {
   }
 }
 
-/** A line of its own, as long as there is no run to show it above. */
-function showAlone(message: string, hint: string): void {
+/** One line with cause and next step, above what is shown, which stays in sight. */
+function showProblem(message: string, hint: string): void {
+  if (panel) {
+    panel.showProblem(message, hint);
+    return;
+  }
   const text = [message, hint].filter(part => part !== '').join(' ');
-  document.body.replaceChildren(element('p', { class: 'alone', role: 'alert', 'data-testid': 'run-line' }, text));
+  const line = element('p', { class: 'alone', role: 'alert', 'data-testid': 'run-line' }, text);
+  document.body.querySelector(':scope > .alone')?.remove();
+  document.body.prepend(line);
 }
 
 function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   host.post({ type: 'error', message });
-  if (panel) panel.showProblem(message, '');
-  else showAlone(`This trace cannot be shown: ${message}`, 'Run the analysis again, or look into the log.');
+  if (panel) showProblem(message, '');
+  else showProblem(`This trace cannot be shown: ${message}`, 'Run the analysis again, or look into the log.');
 }
 
 async function answerFigure(message: Extract<ToPanel, { type: 'drawFigure' }>): Promise<void> {
@@ -126,8 +132,7 @@ host.listen(message => {
       further.receive(message);
       break;
     case 'failed':
-      if (panel) panel.showProblem(message.message, message.hint);
-      else showAlone(message.message, message.hint);
+      showProblem(message.message, message.hint);
       break;
     case 'methods':
       panel?.showMethods(message.methods);

@@ -47,6 +47,19 @@ test('pointing at a marker shows its numbers, a click keeps them and lists what 
   });
 });
 
+test('a file that became unreadable is told above the chart, which stays until the file can be read again', async () => {
+  await fixture.withPanel(smallTrace, { evaluation }, async panel => {
+    for (const hint of ['Evaluate again.', 'Open it again.'])
+      await panel.send({ type: 'failed', message: 'The file is damaged.', hint });
+    await waitForText(panel, 'run-line', /^The file is damaged\. Open it again\.$/);
+    assert.equal(await panel.byTest('run-line').count(), 1);
+    assert.equal(await panel.page.locator('.series-point').count(), 24);
+    await panel.send({ type: 'evaluation', evaluation, canRun: true });
+    await panel.byTest('run-line').waitFor({ state: 'detached' });
+    assert.equal(await panel.page.locator('.series-point').count(), 24);
+  });
+});
+
 test('the axis and the questions can be changed, and points move', async () => {
   await fixture.withPanel(smallTrace, { evaluation }, async panel => {
     const place = (): Promise<string | null> =>
