@@ -10,6 +10,7 @@ import type { PipelineClient } from '../pipeline/client.ts';
 import { plainLabel } from '../plain-words.ts';
 import { Settings } from '../settings/settings.ts';
 import { liveRequest } from './live-request.ts';
+import { isSameFile } from './named-module.ts';
 import { namedByUser } from './own-methods.ts';
 
 export interface LiveMethodServices {
@@ -41,7 +42,10 @@ export class LiveMethod implements vscode.Disposable {
   private async runAgain(module: string): Promise<void> {
     const open = this.services
       .openRuns()
-      .find(({ trace, metadata }) => trace.scheme === 'file' && metadata.method.module?.path === module);
+      .find(
+        ({ trace, metadata: { method } }) =>
+          trace.scheme === 'file' && method.module !== undefined && isSameFile(method.module.path, module),
+      );
     if (!open || !namedByUser(module, open.trace)) return;
     const { device, threads, visionTower } = new Settings(open.trace);
     const request = liveRequest(open.trace.fsPath, open.metadata, module, this.services.bundledModel.fsPath, {

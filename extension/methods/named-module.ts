@@ -19,5 +19,11 @@ export function moduleOf(method: string): string | undefined {
  */
 export function mayRun(method: string, named: readonly string[]): boolean {
   const module = moduleOf(method);
-  return module === undefined || (path.isAbsolute(module) && named.includes(path.normalize(module)));
+  return module === undefined || (path.isAbsolute(module) && named.some(each => isSameFile(each, module)));
+}
+
+/** VS Code writes the drives of Windows small; the command line and settings as the user does. */
+export function isSameFile(a: string, b: string): boolean {
+  const plain = (file: string): string => path.normalize(file).replace(/^[A-Z]:/, drive => drive.toLowerCase());
+  return plain(a) === plain(b);
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { liveRequest, liveTracePath } from '../../extension/methods/live-request.ts';
 import { methodFile, methodName } from '../../extension/methods/method-name.ts';
 import { methodPaths, workspaceMethodPaths } from '../../extension/methods/method-paths.ts';
-import { mayRun } from '../../extension/methods/named-module.ts';
+import { isSameFile, mayRun } from '../../extension/methods/named-module.ts';
 import { smallRun } from '../fixtures/small-run.ts';
 
 test('a title becomes a name of letters, digits and hyphens, and a file of that name', () => {
@@ -57,6 +57,12 @@ test('a trace names methods of Fovea freely, and modules only if the user named 
     'methods\\a.cjs',
   ])
     assert.ok(!mayRun(method, named), method);
+});
+
+test('a drive of Windows is the same however it is written; other names are not', () => {
+  assert.ok(isSameFile('C:\\methods\\a.mjs', 'c:\\methods\\a.mjs'));
+  assert.ok(isSameFile('/methods/../methods/a.mjs', '/methods/a.mjs'));
+  assert.ok(!isSameFile('/Methods/a.mjs', '/methods/a.mjs'));
 });
 
 test('saving a method runs as the run was: settings that traces do not hold, and the second method, too', () => {
