@@ -1,6 +1,7 @@
 /** The card as Markdown, within what VS Code's renderer keeps: `span` with hex colours, `img` with data, links. */
 import type { RunSummary } from '../runs/run-index.ts';
-import { plainText, shortened } from './plain-text.ts';
+import { plainMarkdown } from '../plain-words.ts';
+import { shortened } from './shortened.ts';
 import type { AnswerToken, Picture, RunDetails } from './run-details.ts';
 import type { ConditionResult } from './question-results.ts';
 import { shade } from './shade.ts';
@@ -57,8 +58,8 @@ function compose(options: CardOptions, details: RunDetails, pictures: readonly P
   const { run, links } = options;
   const head = [
     headline(options),
-    `_${plainText(shortened(run.metadata.question.trim(), 300))}_`,
-    links.map(({ label, target }) => `[${plainText(label)}](${target})`).join(' &nbsp; '),
+    `_${plainMarkdown(shortened(run.metadata.question.trim(), 300))}_`,
+    links.map(({ label, target }) => `[${plainMarkdown(label)}](${target})`).join(' &nbsp; '),
   ];
   // VS Code shows the first 250 pixels of a hover; the rest is reached by scrolling.
   const parts = [
@@ -66,7 +67,7 @@ function compose(options: CardOptions, details: RunDetails, pictures: readonly P
     pictureRow(pictures, options),
     details.reduction ? reductionLine(details.reduction.fates, options) : '',
     resultLines(options.results ?? [], options),
-    details.answer.length > 0 ? shadedAnswer(details, options) : plainText(shortened(run.metadata.answer, 1000)),
+    details.answer.length > 0 ? shadedAnswer(details, options) : plainMarkdown(shortened(run.metadata.answer, 1000)),
   ];
   return parts.filter(part => part !== '').join('\n\n');
 }
@@ -79,7 +80,7 @@ function headline({ run, locale, now, translate }: CardOptions): string {
     timeOf(new Date(created), now, locale, translate),
     method.name === 'none' ? translate('no pruning') : shortened(methodName(method), 60),
   ];
-  return `**${plainText(title)}** ${facts.map(plainText).join(', ')}`;
+  return `**${plainMarkdown(title)}** ${facts.map(plainMarkdown).join(', ')}`;
 }
 
 function timeOf(time: Date, now: Date, locale: string, translate: CardOptions['translate']): string {
@@ -95,13 +96,13 @@ function shadedAnswer({ answer, leftOut }: RunDetails, { locale, translate }: Ca
   const rest = leftOut > 0 ? ` … ${translate('{0} more tokens', String(leftOut))}` : '';
   const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumSignificantDigits: 2 }).format(maximum);
   const scale = translate('shade: attention on the image, 0 to {0}, mean of layers and heads', percent);
-  return `${spans}${plainText(rest)}${lineBreak}${plainText(scale)}`;
+  return `${spans}${plainMarkdown(rest)}${lineBreak}${plainMarkdown(scale)}`;
 }
 
 /** The renderer keeps a style only as `color`, then `background-color`, in hex, each with its semicolon. */
 function span({ text, imageShare }: AnswerToken, index: number, maximum: number): string {
   const { ground, ink } = shade(maximum > 0 ? imageShare / maximum : 0);
-  const shown = plainText(index === 0 ? text.trimStart() : text);
+  const shown = plainMarkdown(index === 0 ? text.trimStart() : text);
   return shown === '' ? '' : `<span style="color:${ink};background-color:${ground};">${shown}</span>`;
 }
 
@@ -117,7 +118,7 @@ function pictureRow(
         : picture === reduction?.picture
           ? translate('Patches that were kept, merged (outlined) and dropped (hatched)')
           : translate('The image');
-    return `<img src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${plainText(alt)}">`;
+    return `<img src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${plainMarkdown(alt)}">`;
   });
   const row = images.join(' ');
   if (!overlay || !pictures.includes(overlay)) return row;
@@ -128,7 +129,7 @@ function pictureRow(
     String(overlay.modelHeads),
     maximum,
   );
-  return `${row}${lineBreak}${plainText(scale)}`;
+  return `${row}${lineBreak}${plainMarkdown(scale)}`;
 }
 
 function methodName({ name, title, variant }: RunSummary['metadata']['method']): string {
@@ -145,7 +146,7 @@ function reductionLine(fates: TokenFates, { locale, translate }: CardOptions): s
     String(fates.merged),
     String(fates.dropped),
   );
-  return plainText(text);
+  return plainMarkdown(text);
 }
 
 const mostResults = 24;
@@ -158,8 +159,8 @@ export function resultLines(
   const lines = results.slice(0, mostResults).map(({ title, budget, correct, answer }) => {
     const name = budget === undefined ? title : translate('{0} at {1} tokens', title, String(budget));
     const verdict = correct ? translate('✓ right') : translate('✗ wrong');
-    return plainText(`${verdict}: ${shortened(name, 60)}, “${shortened(answer.replace(/\s+/g, ' ').trim(), 80)}”`);
+    return plainMarkdown(`${verdict}: ${shortened(name, 60)}, “${shortened(answer.replace(/\s+/g, ' ').trim(), 80)}”`);
   });
   const rest = results.length - lines.length;
-  return [...lines, ...(rest > 0 ? [plainText(translate('and {0} more', String(rest)))] : [])].join(lineBreak);
+  return [...lines, ...(rest > 0 ? [plainMarkdown(translate('and {0} more', String(rest)))] : [])].join(lineBreak);
 }

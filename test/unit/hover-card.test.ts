@@ -9,7 +9,8 @@ import { interpolateMagma } from 'd3';
 import { cardLimit, hoverCard, type CardOptions } from '../../extension/hover/hover-card.ts';
 import { firstFile, ImageDigests } from '../../extension/hover/image-digests.ts';
 import { runsOfReference } from '../../extension/hover/image-runs.ts';
-import { plainText, shortened } from '../../extension/hover/plain-text.ts';
+import { shortened } from '../../extension/hover/shortened.ts';
+import { plainMarkdown } from '../../extension/plain-words.ts';
 import { readRunDetails, RunDetailsCache, type RunDetails } from '../../extension/hover/run-details.ts';
 import { shade } from '../../extension/hover/shade.ts';
 import { RunIndex, type RunSummary } from '../../extension/runs/run-index.ts';
@@ -151,7 +152,7 @@ const hostile = [
 
 test('hostile text arrives letter by letter, without a single character that Markdown or HTML reads', () => {
   for (const text of hostile) {
-    const plain = plainText(text);
+    const plain = plainMarkdown(text);
     const rest = plain.replace(/&#\d+;/g, '');
     assert.doesNotMatch(rest, /[!-+\-./:-@[-`{-~]/, text);
     assert.doesNotMatch(plain, /[\n\r\0\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]|\p{Surrogate}/u, text);
@@ -163,8 +164,8 @@ test('hostile text arrives letter by letter, without a single character that Mar
     assert.equal(shown.match(/<(?!\/?span[ >]|img )/g), null, text);
     assert.equal(shown.match(/\]\(/g)?.length, 1, text);
   }
-  assert.equal(words(plainText(hostile[0]!)), hostile[0]);
-  assert.equal(plainText('شكرا 👨‍👩‍👧, ok 3'), 'شكرا 👨‍👩‍👧, ok 3');
+  assert.equal(words(plainMarkdown(hostile[0]!)), hostile[0]);
+  assert.equal(plainMarkdown('شكرا 👨‍👩‍👧, ok 3'), 'شكرا 👨‍👩‍👧, ok 3');
 });
 
 test('text is shortened between characters as people count them', () => {

@@ -1,4 +1,5 @@
 /** Texts out of traces, which anybody may have written, as lines of a list and as Markdown. */
+import { plainMarkdown } from '../../plain-words.ts';
 
 /** Marks that reorder the text around them, and characters that are not drawn. A tab or a line break becomes a space. */
 const invisible = /[\u0000-\u0008\u000b\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
@@ -17,11 +18,6 @@ export function oneLine(text: string, longest = 200): string {
     .slice(0, longest - 1)
     .join('')
     .trimEnd()}…`;
-}
-
-/** As text that Markdown shows literally: entities form no structure, no link, no picture and no HTML. */
-export function markdownText(text: string): string {
-  return text.replace(/[!-/:-@[-`{-~]/g, character => `&#${character.charCodeAt(0)};`);
 }
 
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -82,13 +78,13 @@ export function tooltipMarkdown({ question, answer, rows, picture, pictureSize, 
   if (picture) {
     const uri = `data:${picture.mime};base64,${Buffer.from(picture.bytes).toString('base64')}`;
     if (uri.length <= longestPicture)
-      paragraphs.push(`![${markdownText(oneLine(pictureText))}](${uri}|${drawnSize(pictureSize)})`);
+      paragraphs.push(`![${plainMarkdown(oneLine(pictureText))}](${uri}|${drawnSize(pictureSize)})`);
   }
-  paragraphs.push(`**${markdownText(oneLine(question, 600))}**`);
+  paragraphs.push(`**${plainMarkdown(oneLine(question, 600))}**`);
   const said = oneLine(answer, 1000);
-  if (said !== '') paragraphs.push(markdownText(said));
+  if (said !== '') paragraphs.push(plainMarkdown(said));
   paragraphs.push(
-    rows.map(([label, value]) => `${markdownText(label)}: ${markdownText(oneLine(value, 1000))}`).join('  \n'),
+    rows.map(([label, value]) => `${plainMarkdown(label)}: ${plainMarkdown(oneLine(value, 1000))}`).join('  \n'),
   );
   return paragraphs.join('\n\n');
 }
