@@ -1,23 +1,19 @@
 /** The composition root of an analysis: from a request to a trace on disk. */
 import { resolve } from 'node:path';
 import { partialExtension } from '../../trace/file.ts';
-import type { ModelFile } from '../../trace/model-files.ts';
 import type { RunMetadata } from '../../trace/schema.ts';
 import type { TraceTensors } from '../../trace/writer.ts';
-import { projectionDistances } from '../checkpoint/projection-distances.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
 import { FoveaError } from '../errors.ts';
 import { type DisplayCopy, makeDisplayCopy } from '../image/display-copy.ts';
-import { checkInputSize, type ModelInput, prepareImage, type RgbImage } from '../image/preprocess.ts';
+import type { ModelInput } from '../image/preprocess.ts';
 import { type ChosenMethod, chooseMethod, imageSideOf } from '../methods/choose-method.ts';
 import { modelShape } from '../methods/model-shape.ts';
 import { buildPrompt, type Prompt } from '../prompt/build-prompt.ts';
 import { type AnalyzeRequest, type AnalyzeResult, devices, type StageProgress } from '../rpc.ts';
-import { crossAttentionInput, namedImages, promptImage } from './cross-attention-input.ts';
-import { enlargedFiles, enlargedNotes, tilesOf } from './enlarged-model.ts';
-import { highResolutionInput, paddedSettings } from './high-resolution-input.ts';
-import { makeHoverPictures, makeThumbnail } from './hover-pictures.ts';
+import { enlargedFiles, tilesOf } from './enlarged-model.ts';
+import { makeHoverPictures, makeThumbnail, type Thumbnail } from './hover-pictures.ts';
 import { letOthersRun } from './interruption.ts';
 import { LoadedModel, type ModelFiles, openModelFiles } from './loaded-model.ts';
 import { asMemoryError } from './memory.ts';
@@ -31,7 +27,8 @@ import {
 } from './model-run.ts';
 import { prepareOutput, requireSpace, writeOutput } from './output-file.ts';
 import { describeRun } from './run-metadata.ts';
-import { crossAttentionSize, highResolutionSize, runBytes } from './run-memory.ts';
+import { type PreparedRun, prepareInputs, sizeBesidePrompt } from './run-inputs.ts';
+import { runBytes } from './run-memory.ts';
 import { attentionBytes, type RecordedShape, summationSlack, TraceRecorder } from './trace-recorder.ts';
 
 export interface AnalysisOptions {
@@ -104,35 +101,12 @@ export class Pipeline {
     }
   }
 
-  private async runMethod(prepared: Prepared, options: AnalysisOptions): Promise<Analysis> {
+  private async runMethod(prepared: PreparedRun, options: AnalysisOptions): Promise<Analysis> {
     const { request, loadable, files, prompt, started, tracePath } = prepared;
-    const { projections, crossAttention: weights } = prepared.weights;
     const { progress, signal, traced = true, observer } = options;
-    const { checkpoint, tokenizer, processor } = files;
+    const { checkpoint, tokenizer } = files;
     const { config } = checkpoint;
-    const named = await namedImages(request, prepared.method?.crossAttention);
-    const image = await promptImage(named);
-    const method = withImageNotes(prepared, image);
-    const plan = method?.highResolution;
-    const settings = paddedSettings(processor, plan);
-    checkInputSize(image, settings, config.vision.imageSize);
-    const resized = prepareImage(image, settings);
-    const highResolution = plan &&
-      projections && {
-        ...highResolutionInput(image, settings, config.vision, plan, projections),
-        ...(traced && { distances: await projectionDistances(projections, checkpoint.model.decoderLayers) }),
-      };
-    const input = highResolution?.low ?? resized;
-    const { crossAttention: crossPlan } = method ?? {};
-    const crossAttention =
-      crossPlan &&
-      weights &&
-      (await crossAttentionInput(
-        { image, input, named, settings, vision: config.vision, plan: crossPlan, weights },
-        request,
-        progress,
-        signal,
-      ));
+    const { image, input, method, highResolution, crossAttention } = await prepareInputs(prepared, options);
     // The library's threads make them while the model runs.
     const pictures = traced ? early(Promise.all([makeDisplayCopy(image), makeThumbnail(image)])) : undefined;
     progress?.({ stage: 'image', done: 1, total: 1 });
@@ -140,20 +114,8 @@ export class Pipeline {
 
     const tiles = tilesOf(config.vision.imageSize, loadable.checkpoint.config.vision.imageSize);
     const shape = recordedShape(files, prompt, tiles);
-    const high =
-      highResolution &&
-      highResolutionSize(config, highResolution, {
-        promptLength: prompt.ids.length,
-        maxNewTokens: request.maxNewTokens,
-      });
-    const cross =
-      crossAttention &&
-      crossAttentionSize(config, crossAttention, {
-        textTokens: prompt.tokens.length,
-        maxNewTokens: request.maxNewTokens,
-      });
-    const extraTrace = (high?.traceBytes ?? 0) + (cross?.traceBytes ?? 0);
-    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + extraTrace);
+    const beside = sizeBesidePrompt(prepared, { highResolution, crossAttention });
+    if (traced) await requireSpace(tracePath, attentionBytes(shape, prompt.tokens.length) + beside.traceBytes);
     const recorder = traced ? new TraceRecorder(shape) : undefined;
     const { run, engine, load } = await this.answer(
       request,
@@ -161,10 +123,10 @@ export class Pipeline {
       shape,
       { config, tokenizer, prompt, pixels: input.pixels, method, highResolution, crossAttention, tiles },
       { progress, signal, recorder, observer },
-      (high?.memoryBytes ?? 0) + (cross?.memoryBytes ?? 0),
+      beside.memoryBytes,
     );
     const [display, thumbnail] = (await pictures) ?? [];
-    let metadata = describeRun({
+    const metadata = describeRun({
       request,
       checkpoint,
       // Cancelled, or with files that are gone by now, a run is kept, and does not say what they were.
@@ -178,27 +140,26 @@ export class Pipeline {
       ms: { load, ...run.ms, total: performance.now() - started },
       sumTolerance: recorder ? Math.max(recorder.sumTolerance, run.largestMiss + summationSlack) : 0,
     });
-    let traceBytes = 0;
-    if (recorder && display && thumbnail) {
-      progress?.({ stage: 'write', done: 0, total: 1 });
-      const summary = recorder.summarizeAnswer(run.stop === 'end-of-sequence');
-      const hovered = early(makeHoverPictures(thumbnail, metadata, summary));
-      const recorded = { ...imageTensors(input, display), ...recorder.tensors(metadata.tokens.length), ...run.tensors };
-      const { hover, tensors } = await hovered;
-      const ms = { ...metadata.ms, total: performance.now() - started };
-      metadata = { ...metadata, ms, ...(hover && { hover }) };
-      traceBytes = await this.write(tracePath, metadata, { ...recorded, ...tensors });
-      progress?.({ stage: 'write', done: 1, total: 1 });
-    }
-    return {
-      tracePath,
-      traceBytes,
-      answer: run.answer,
-      bundledModel: metadata.model.bundled,
-      state: metadata.status.state,
-      ms: metadata.ms,
-      metadata,
-    };
+    if (!recorder || !display || !thumbnail) return analysisOf(metadata, tracePath, 0);
+    progress?.({ stage: 'write', done: 0, total: 1 });
+    const kept = await this.keep(prepared, metadata, { run, input, recorder, display, thumbnail });
+    progress?.({ stage: 'write', done: 1, total: 1 });
+    return kept;
+  }
+
+  /** Writes the trace, the hover's pictures included. */
+  private async keep(
+    { tracePath, started }: PreparedRun,
+    described: RunMetadata,
+    { run, input, recorder, display, thumbnail }: Recorded,
+  ): Promise<Analysis> {
+    const summary = recorder.summarizeAnswer(run.stop === 'end-of-sequence');
+    const hovered = early(makeHoverPictures(thumbnail, described, summary));
+    const recorded = { ...imageTensors(input, display), ...recorder.tensors(described.tokens.length), ...run.tensors };
+    const { hover, tensors } = await hovered;
+    const ms = { ...described.ms, total: performance.now() - started };
+    const metadata = { ...described, ms, ...(hover && { hover }) };
+    return analysisOf(metadata, tracePath, await this.write(tracePath, metadata, { ...recorded, ...tensors }));
   }
 
   /** Runs the model, loading its weights first if they are not in memory. */
@@ -246,20 +207,12 @@ function early<Result>(work: Promise<Result>): Promise<Result> {
   return work;
 }
 
-interface Prepared {
-  readonly request: AnalyzeRequest;
-  /** The model as its weights are. */
-  readonly loadable: ModelFiles;
-  /** The model as it looks for the size of image that is to stand in its sequence. */
-  readonly files: ModelFiles;
-  /** Of all that is read of the model; undefined where no trace is to say. */
-  readonly digests: Promise<readonly ModelFile[]> | undefined;
-  readonly prompt: Prompt;
-  readonly weights: MethodWeights;
-  readonly method: ChosenMethod | undefined;
-  /** `performance.now()` when the run began. */
-  readonly started: number;
-  readonly tracePath: string;
+interface Recorded {
+  readonly run: ModelRun;
+  readonly input: ModelInput;
+  readonly recorder: TraceRecorder;
+  readonly display: DisplayCopy;
+  readonly thumbnail: Thumbnail;
 }
 
 interface Answered {
@@ -306,11 +259,9 @@ async function methodOf(
   return chooseMethod(method, modelShape(config, projections?.description, crossAttention?.description), text, signal);
 }
 
-/** The method with what is to be said of an image of another size than the model's. */
-function withImageNotes({ method, loadable, files, prompt }: Prepared, image: RgbImage): ChosenMethod | undefined {
-  const side = files.checkpoint.config.vision.imageSize;
-  if (!method || side === loadable.checkpoint.config.vision.imageSize) return method;
-  return { ...method, notes: [...method.notes, ...enlargedNotes(loadable, side, prompt.ids.length, image)] };
+function analysisOf(metadata: RunMetadata, tracePath: string, traceBytes: number): Analysis {
+  const { answer, model, status, ms } = metadata;
+  return { tracePath, traceBytes, answer, bundledModel: model.bundled, state: status.state, ms, metadata };
 }
 
 function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt, tiles: number): RecordedShape {
@@ -319,7 +270,7 @@ function recordedShape({ checkpoint: { config } }: ModelFiles, prompt: Prompt, t
     ...(tiles > 1 && { tilePatches: patches / tiles ** 2 }),
     visionLayers: config.vision.layers,
     visionHeads: config.vision.heads,
-    patches: gridSide(config.vision) ** 2,
+    patches,
     layers: config.decoder.layers,
     heads: config.decoder.heads,
     visualTokens: prompt.visual.count,
