@@ -7,6 +7,8 @@ import {
   ErrorCodes,
   IPCMessageReader,
   IPCMessageWriter,
+  type ProgressType,
+  type RequestParam,
   ResponseError,
 } from 'vscode-jsonrpc/node';
 import { TraceError } from '../trace/errors.ts';
@@ -14,7 +16,7 @@ import type { EvaluationOutcome } from '../trace/evaluation/evaluation.ts';
 import { Pipeline } from './analysis/pipeline.ts';
 import { FoveaError } from './errors.ts';
 import { answererStarter } from './evaluation/answerers.ts';
-import { evaluate, type EvaluationEnd } from './evaluation/evaluate.ts';
+import { evaluate } from './evaluation/evaluate.ts';
 import { PipelineAnswerer } from './evaluation/pipeline-answerer.ts';
 import type { ModelShape } from './methods/method.ts';
 import { methodSummaries } from './methods/method-summaries.ts';
@@ -31,7 +33,6 @@ import {
   type EvaluateRequest,
   evaluateRequest,
   type EvaluateResult,
-  type EvaluationProgress,
   evaluationProgress,
   logNotification,
   methodsRequest,
@@ -41,16 +42,14 @@ import {
   type ReportRequest,
   reportRequest,
   type ReportResult,
-  type StageProgress,
   stageProgress,
   statusRequest,
-  type TrafficProgress,
   trafficProgress,
   type TrafficRequest,
   trafficRequest,
   type TrafficResult,
 } from './rpc.ts';
-import { RunQueue } from './run-queue.ts';
+import { type PositionListener, RunQueue } from './run-queue.ts';
 import { answerTraffic } from './traffic/traffic-request.ts';
 
 /** "RequestFailed" of the language server protocol: understood, and failed for a reason that the data tells. */
@@ -75,12 +74,29 @@ function abortOf(token: CancellationToken, message: string): { readonly signal: 
 /** Methods are listed before anybody has said for which model; their parameters are the same for all. */
 const bundledShape = async (): Promise<ModelShape> => (await shapeOf(join(bundledModelFolder(), 'config.json'))).shape;
 
+type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
+
+/** What the other side may know: a message, a code and a hint; the stack goes to the log. */
+function asResponseError(error: unknown, log: Log): ResponseError<PipelineError> {
+  if (error instanceof TraceError) {
+    const hint = 'A file that was copied only in part looks like this. Open another trace.';
+    return new ResponseError<PipelineError>(requestFailed, error.message, { code: 'disk', hint });
+  }
+  if (error instanceof FoveaError) {
+    return new ResponseError(requestFailed, error.message, { code: error.code, hint: error.hint });
+  }
+  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+  log('error', stack ?? message);
+  const hint = 'The log has the details. Please report this with them.';
+  return new ResponseError<PipelineError>(ErrorCodes.InternalError, message, { code: 'internal', hint });
+}
+
 function serve(): void {
   const connection = createMessageConnection(new IPCMessageReader(process), new IPCMessageWriter(process));
   const pipeline = new Pipeline();
   const queue = new RunQueue();
 
-  const log = (level: 'info' | 'warn' | 'error', message: string): void => {
+  const log: Log = (level, message) => {
     connection.sendNotification(logNotification, { level, message }).catch(leaveOnClosedChannel);
   };
   /** A message that cannot be sent means that the parent is gone, which `disconnect` handles. */
@@ -92,82 +108,74 @@ function serve(): void {
     process.exit();
   };
 
-  const analyze = async (request: AnalyzeRequest, token: CancellationToken): Promise<AnalyzeResult> => {
-    const abort = abortOf(token, 'The run was cancelled.');
-    const progress = (value: StageProgress): void => {
-      connection.sendProgress(stageProgress, request.progressToken, value).catch(leaveOnClosedChannel);
-    };
+  /** Lets the work have its turn, until the other side cancels. */
+  const inTurn = async <Result>(
+    token: CancellationToken,
+    cancelled: string,
+    work: (signal: AbortSignal) => Promise<Result>,
+    listener?: PositionListener,
+  ): Promise<Result> => {
+    const abort = abortOf(token, cancelled);
     try {
-      const analysis = await queue.run(
-        () => pipeline.analyze(request, { progress, signal: abort.signal }),
-        abort.signal,
-        ahead => {
-          progress({ stage: 'queued', done: 0, total: ahead });
-        },
-      );
-      const { metadata, ...result } = analysis;
-      log('info', `${basename(request.imagePath)}: ${result.state}, ${(metadata.ms.total / 1000).toFixed(2)} s`);
-      return result;
+      return await queue.run(() => work(abort.signal), abort.signal, listener);
     } finally {
       abort.dispose();
     }
+  };
+  const progressOf =
+    <Value>(type: ProgressType<Value>, progressToken: string) =>
+    (value: RequestParam<Value>): void => {
+      connection.sendProgress(type, progressToken, value).catch(leaveOnClosedChannel);
+    };
+
+  const analyze = async (request: AnalyzeRequest, token: CancellationToken): Promise<AnalyzeResult> => {
+    const progress = progressOf(stageProgress, request.progressToken);
+    const { metadata, ...result } = await inTurn(
+      token,
+      'The run was cancelled.',
+      signal => pipeline.analyze(request, { progress, signal }),
+      ahead => {
+        progress({ stage: 'queued', done: 0, total: ahead });
+      },
+    );
+    log('info', `${basename(request.imagePath)}: ${result.state}, ${(metadata.ms.total / 1000).toFixed(2)} s`);
+    return result;
   };
 
-  const report = async (request: ReportRequest, token: CancellationToken): Promise<ReportResult> => {
-    const abort = abortOf(token, 'The report was cancelled.');
-    try {
-      return await queue.run(() => writeReport(request, abort.signal), abort.signal);
-    } finally {
-      abort.dispose();
-    }
-  };
+  const report = (request: ReportRequest, token: CancellationToken): Promise<ReportResult> =>
+    inTurn(token, 'The report was cancelled.', signal => writeReport(request, signal));
 
   const evaluation = async (request: EvaluateRequest, token: CancellationToken): Promise<EvaluateResult> => {
-    const abort = abortOf(token, 'The evaluation was cancelled.');
-    const progress = (value: EvaluationProgress): void => {
-      connection.sendProgress(evaluationProgress, request.progressToken, value).catch(leaveOnClosedChannel);
-    };
+    const progress = progressOf(evaluationProgress, request.progressToken);
     const startAnswerers = answererStarter(() => new PipelineAnswerer(pipeline, { keepLoaded: true }));
-    try {
-      const run = (): Promise<EvaluationEnd> =>
-        evaluate(request, { progress, signal: abort.signal, methods, startAnswerers });
-      const { evaluation: _, summary: __, ...result } = await queue.run(run, abort.signal);
-      log('info', `Evaluation: ${result.state}, ${result.done} of ${result.total} runs.`);
-      return result;
-    } finally {
-      abort.dispose();
-    }
+    const {
+      evaluation: _,
+      summary: __,
+      ...result
+    } = await inTurn(token, 'The evaluation was cancelled.', signal =>
+      evaluate(request, { progress, signal, methods, startAnswerers }),
+    );
+    log('info', `Evaluation: ${result.state}, ${result.done} of ${result.total} runs.`);
+    return result;
   };
 
-  const answer = async (request: AnswerRequest, token: CancellationToken): Promise<EvaluationOutcome> => {
-    const abort = abortOf(token, 'The question was cancelled.');
-    try {
-      const answerer = new PipelineAnswerer(pipeline, { keepLoaded: true });
-      return await queue.run(() => answerer.answer(request, abort.signal), abort.signal);
-    } finally {
-      abort.dispose();
-    }
+  const answer = (request: AnswerRequest, token: CancellationToken): Promise<EvaluationOutcome> => {
+    const answerer = new PipelineAnswerer(pipeline, { keepLoaded: true });
+    return inTurn(token, 'The question was cancelled.', signal => answerer.answer(request, signal));
   };
 
   const traffic = async (request: TrafficRequest, token: CancellationToken): Promise<TrafficResult> => {
-    const abort = abortOf(token, 'The run was cancelled.');
-    const progress = (value: TrafficProgress): void => {
-      connection.sendProgress(trafficProgress, request.progressToken, value).catch(leaveOnClosedChannel);
-    };
-    try {
-      const options = { model: pipeline.model, progress, signal: abort.signal };
-      const result = await queue.run(
-        () => answerTraffic(request, options),
-        abort.signal,
-        ahead => {
-          progress({ doing: 'queued', label: '', done: 0, total: ahead });
-        },
-      );
-      log('info', `Traffic on ${request.ranks} ranks: ${result.state}, ${result.violations.length} violations`);
-      return result;
-    } finally {
-      abort.dispose();
-    }
+    const progress = progressOf(trafficProgress, request.progressToken);
+    const result = await inTurn(
+      token,
+      'The run was cancelled.',
+      signal => answerTraffic(request, { model: pipeline.model, progress, signal }),
+      ahead => {
+        progress({ doing: 'queued', label: '', done: 0, total: ahead });
+      },
+    );
+    log('info', `Traffic on ${request.ranks} ranks: ${result.state}, ${result.violations.length} violations`);
+    return result;
   };
 
   const status = (): PipelineStatus => {
@@ -183,27 +191,13 @@ function serve(): void {
     };
   };
 
-  /** What the other side may know: a message, a code and a hint; the stack goes to the log. */
-  const asResponseError = (error: unknown): ResponseError<PipelineError> => {
-    if (error instanceof TraceError) {
-      const hint = 'A file that was copied only in part looks like this. Open another trace.';
-      return new ResponseError<PipelineError>(requestFailed, error.message, { code: 'disk', hint });
-    }
-    if (error instanceof FoveaError) {
-      return new ResponseError(requestFailed, error.message, { code: error.code, hint: error.hint });
-    }
-    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-    log('error', stack ?? message);
-    const hint = 'The log has the details. Please report this with them.';
-    return new ResponseError<PipelineError>(ErrorCodes.InternalError, message, { code: 'internal', hint });
-  };
   const answering =
     <Arguments extends unknown[], Result>(handler: (...values: Arguments) => Promise<Result>) =>
     async (...values: Arguments): Promise<Result | ResponseError<PipelineError>> => {
       try {
         return await handler(...values);
       } catch (error) {
-        return asResponseError(error);
+        return asResponseError(error, log);
       }
     };
 
