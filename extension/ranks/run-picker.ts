@@ -4,6 +4,8 @@ import { pickOrType } from '../typed-pick.ts';
 import { type Hosts, parseAddress } from './command-line.ts';
 import { parseSizes, type WorkloadSizes } from './workload.ts';
 
+/** What was chosen before is not lost when another window is looked into. */
+const stays = { ignoreFocusOut: true } as const;
 const title = (step: string): string => vscode.l10n.t('Run LV-XAttn on GPUs: {0}', step);
 const mostRanks = 128;
 
@@ -68,7 +70,7 @@ export async function pickPasses(): Promise<readonly Pass[] | undefined> {
       value: ['forward', 'backward'],
     },
   ];
-  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Pass')) }))?.value;
+  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Pass')), ...stays }))?.value;
 }
 
 export type Where = { readonly kind: 'here' } | { readonly kind: 'copy'; readonly hosts: Hosts | undefined };
@@ -91,7 +93,7 @@ export async function pickWhere(): Promise<Where | undefined> {
       value: 'hosts',
     },
   ];
-  const chosen = await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Where')) });
+  const chosen = await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Where')), ...stays });
   if (!chosen) return undefined;
   if (chosen.value === 'here') return { kind: 'here' };
   if (chosen.value === 'copy') return { kind: 'copy', hosts: undefined };
@@ -102,6 +104,7 @@ export async function pickWhere(): Promise<Where | undefined> {
 async function askHosts(): Promise<Hosts | undefined> {
   const count = await vscode.window.showInputBox({
     title: title(vscode.l10n.t('Hosts')),
+    ...stays,
     prompt: vscode.l10n.t('How many hosts? Each gets the same number of ranks.'),
     value: '2',
     validateInput: text =>
@@ -110,6 +113,7 @@ async function askHosts(): Promise<Hosts | undefined> {
   if (count === undefined) return undefined;
   const address = await vscode.window.showInputBox({
     title: title(vscode.l10n.t('First host')),
+    ...stays,
     prompt: vscode.l10n.t('Name or address of the first host, with a free port, as the others reach it'),
     placeHolder: 'gpu-1:29500',
     validateInput: text => (parseAddress(text) ? undefined : vscode.l10n.t('For example gpu-1:29500')),

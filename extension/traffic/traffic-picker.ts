@@ -21,6 +21,8 @@ export interface TrafficPick {
 }
 
 const title = (step: string): string => vscode.l10n.t('Run LV-XAttn on this Machine: {0}', step);
+/** What was chosen before is not lost when another window is looked into. */
+const stays = { ignoreFocusOut: true } as const;
 const mostRanks = 32;
 const mostFrames = 16;
 const defaultQuestion = 'Describe this picture.';
@@ -87,7 +89,8 @@ async function pickSource(): Promise<Source | undefined> {
     },
   ];
   const placeHolder = vscode.l10n.t('What are queries, keys and values?');
-  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Workload')), placeHolder }))?.value;
+  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Workload')), placeHolder, ...stays }))
+    ?.value;
 }
 
 type Chosen =
@@ -118,6 +121,7 @@ async function pickImages(modelFolder: string, extensionUri: vscode.Uri): Promis
     title: title(vscode.l10n.t('Question')),
     prompt: vscode.l10n.t('Its tokens and those of the answer are the queries'),
     value: defaultQuestion,
+    ...stays,
     validateInput: text => (text.trim() === '' ? vscode.l10n.t('Type a question') : undefined),
   });
   if (question === undefined) return undefined;
@@ -154,6 +158,7 @@ async function pickFrames(extensionUri: vscode.Uri): Promise<readonly vscode.Uri
       mostFrames,
     ),
     canPickMany: true,
+    ...stays,
     matchOnDescription: true,
   });
   if (!chosen) return undefined;
@@ -207,7 +212,11 @@ async function pickPreset(): Promise<Chosen | undefined> {
     }),
   );
   const placeHolder = vscode.l10n.t('Tokens are divided so that the run takes seconds here');
-  const chosen = await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Model')), placeHolder });
+  const chosen = await vscode.window.showQuickPick(items, {
+    title: title(vscode.l10n.t('Model')),
+    placeHolder,
+    ...stays,
+  });
   return (
     chosen && {
       name: chosen.value.replaceAll(':', '-'),
@@ -236,7 +245,7 @@ async function pickPass(): Promise<Pass | undefined> {
     { label: vscode.l10n.t('Forward'), value: 'forward' },
     { label: vscode.l10n.t('Backward'), detail: vscode.l10n.t('The gradients, as in training'), value: 'backward' },
   ];
-  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Pass')) }))?.value;
+  return (await vscode.window.showQuickPick(items, { title: title(vscode.l10n.t('Pass')), ...stays }))?.value;
 }
 
 type Choice = TrafficRequest['choices'][number];
@@ -255,6 +264,7 @@ async function pickCompared(pass: Pass): Promise<readonly Choice[] | undefined> 
     title: title(vscode.l10n.t('Compare With')),
     placeHolder: vscode.l10n.t('Algorithms that run on the same workload, side by side'),
     canPickMany: true,
+    ...stays,
   });
   return chosen?.map(({ value }) => value);
 }
