@@ -1,6 +1,7 @@
 /** The view of a long visual input: what it says is what the trace holds, for frames and for one large image. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { draw, figures } from './asked-figures.ts';
 import {
   output,
   PanelFixture,
@@ -215,7 +216,19 @@ test('the view is drawn in every theme and in narrow windows, and its charts can
       });
     await fixture.withPanel(trace, { width: 420, height: 900 }, async panel => {
       await openCross(panel);
-      await panel.byTest('reading-matrix').scrollIntoViewIfNeeded();
+      const sideways = await panel.page.evaluate<number>(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      assert.equal(sideways, 0, 'no scroll sideways');
+      const listed = await figures(panel);
+      assert.ok(listed.length >= 4, listed.map(({ title }) => title).join(', '));
+      for (const { id, title } of listed) {
+        const svg = (await draw(panel, id, 'svg')).toString();
+        assert.match(svg, /<\/svg>\s*$/, title);
+        // Behind what is drawn comes the caption, which is never empty.
+        const drawn = svg.slice(svg.indexOf('<g '), svg.lastIndexOf('</g>'));
+        assert.match(drawn, /<(rect|image|path|line)\b/, `${title} is empty`);
+      }
     });
   }
 });

@@ -3,46 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import type { FigureFormat, FigureName, FigureTheme, ToHost } from '../../webview/messages.ts';
+import { draw, figures } from './asked-figures.ts';
 import { output, PanelFixture, realTrace, token } from './panel-fixture.ts';
-import type { OpenPanel } from './panel-rig.ts';
 
 const fixture = PanelFixture.prepare();
 const folder = `${output}/figures`;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
-
-let requests = 0;
-async function answer(panel: OpenPanel, request: number): Promise<ToHost> {
-  for (;;) {
-    const found = panel.sent.find(
-      message => 'request' in message && message.request === request && message.type !== 'slice',
-    );
-    if (found) return found;
-    await panel.page.waitForTimeout(10);
-  }
-}
-
-async function figures(panel: OpenPanel): Promise<readonly FigureName[]> {
-  const request = 1e6 + ++requests;
-  await panel.send({ type: 'listFigures', request });
-  const message = await answer(panel, request);
-  assert.ok(message.type === 'figures');
-  return message.figures;
-}
-
-async function draw(
-  panel: OpenPanel,
-  figure: number,
-  format: FigureFormat,
-  theme: FigureTheme = 'light',
-): Promise<Buffer> {
-  const request = 1e6 + ++requests;
-  await panel.send({ type: 'drawFigure', request, figure, format, theme });
-  const message = await answer(panel, request);
-  assert.ok(message.type === 'figure', JSON.stringify(message));
-  return Buffer.from(Object.values(message.data));
-}
 
 test('every view and chart is saved as SVG that stands alone, in the light theme from a dark window', async () => {
   await mkdir(folder, { recursive: true });
