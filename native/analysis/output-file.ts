@@ -1,6 +1,6 @@
 /** The place where a trace goes: checked before the work, and every failure of the disk in words. */
 import { type BigIntStats, constants } from 'node:fs';
-import { access, mkdir, stat, statfs } from 'node:fs/promises';
+import { access, mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { type RunMetadata, traceExtension } from '../../trace/schema.ts';
 import { writeTraceFile, writeTrafficFile } from '../../trace/file.ts';
@@ -10,12 +10,12 @@ import type { TraceTensors } from '../../trace/writer.ts';
 import { FoveaError } from '../errors.ts';
 
 /**
- * Creates the folder of `path` and makes sure that a trace may be put there: the finished file replaces what bears its
+ * Creates the folder of `path` and makes sure that a file may be put there: the finished one replaces what bears its
  * name, which must be neither anything but a file nor what the run reads.
- * @param images that are read, or folders of them; those that are not there are told by whoever reads them
+ * @param sources files that are read, or folders of frames; those that are not there are told by whoever reads them
  * @throws FoveaError `disk`
  */
-export async function prepareOutput(path: string, images: readonly string[] = []): Promise<void> {
+export async function prepareOutput(path: string, sources: readonly string[] = []): Promise<void> {
   const folder = dirname(path);
   try {
     // Asked first: on a read-only disk, mkdir complains that the folder does not exist.
@@ -32,15 +32,15 @@ export async function prepareOutput(path: string, images: readonly string[] = []
   }
   if (!existing.isFile()) throw new FoveaError('disk', `${path} is no regular file.`, traceNameHint);
   const within = await identityOf(folder);
-  for (const image of images) {
-    const read = await identityOf(image);
+  for (const source of sources) {
+    const read = await identityOf(source);
     if (!read) continue;
     if (isSame(existing, read)) {
-      throw new FoveaError('disk', `${path} is the image; the trace would replace it.`, traceNameHint);
+      throw new FoveaError('disk', `${path} is read too; the result would replace it.`, traceNameHint);
     }
     // Traces are no frames; whatever else lies in a folder of frames may be one.
     if (within && isSame(within, read) && extname(path) !== traceExtension) {
-      throw new FoveaError('disk', `${path} is one of the frames; the trace would replace it.`, traceNameHint);
+      throw new FoveaError('disk', `${path} is one of the frames; the result would replace it.`, traceNameHint);
     }
   }
 }
@@ -91,7 +91,25 @@ export function writeTraffic(path: string, metadata: TrafficMetadata, content: T
   return toldInWords(path, () => writeTrafficFile(path, metadata, content));
 }
 
-async function toldInWords(path: string, write: () => Promise<number>): Promise<number> {
+/** What is written beside traces. @param sources as for `prepareOutput`; @throws FoveaError `disk` */
+export async function writeText(path: string, text: string, sources: readonly string[] = []): Promise<void> {
+  await prepareOutput(path, sources);
+  await toldInWords(path, () => replaceFile(path, text));
+}
+
+/** Under another name first, so that a failure leaves no half file. @throws what the file system does */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const partial = `${path}.partial`;
+  try {
+    await writeFile(partial, content);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function toldInWords<Result>(path: string, write: () => Promise<Result>): Promise<Result> {
   try {
     return await write();
   } catch (error) {

@@ -1,5 +1,4 @@
 /** `fovea traffic`: distributed cross-attention on ranks of this machine, or a plan of it. */
-import { writeFile } from 'node:fs/promises';
 import { openTrafficFile } from '../../trace/file.ts';
 import { TrafficError } from '../../trace/traffic/errors.ts';
 import { jobSchedules, type RanksJob } from '../../trace/traffic/job.ts';
@@ -9,7 +8,7 @@ import { chromeTrace } from '../../trace/traffic/perfetto.ts';
 import { type Plan, plan, type Rates } from '../../trace/traffic/planner.ts';
 import type { Pass } from '../../trace/traffic/schedule.ts';
 import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
-import { diskError, prepareOutput, writeTraffic } from '../analysis/output-file.ts';
+import { prepareOutput, writeText, writeTraffic } from '../analysis/output-file.ts';
 import { FoveaError } from '../errors.ts';
 import { prepareWorkload } from '../traffic/prepare-workload.ts';
 import { runTraffic, sizesOf, type TrafficOutcome } from '../traffic/run-traffic.ts';
@@ -41,9 +40,9 @@ export async function trafficCommand(words: readonly string[], context: CommandC
 
 async function perform(options: TrafficOptions, context: CommandContext): Promise<number> {
   // Before the images go through the model.
-  if (options.mode === 'run' && options.out !== undefined) {
-    await prepareOutput(options.out, options.workload.kind === 'images' ? options.workload.paths : []);
-  }
+  const sources = options.workload.kind === 'images' ? options.workload.paths : [];
+  if (options.mode === 'run' && options.out !== undefined) await prepareOutput(options.out, sources);
+  if (options.schedulePath !== undefined) await prepareOutput(options.schedulePath, sources);
   const workload = await prepareWorkload(options, context.signal);
   const { stdout, environment } = context;
   const style = new TextStyle(colourDepth(stdout, environment) > 1);
@@ -143,7 +142,7 @@ async function exportPerfetto(trace: string, out: string, json: boolean, { stdou
   });
   try {
     const events = chromeTrace(reader.metadata, await reader.ledger());
-    await writeText(out, JSON.stringify(events));
+    await writeText(out, JSON.stringify(events), [trace]);
     const count = events.traceEvents.length;
     stdout.write(
       json
@@ -153,14 +152,5 @@ async function exportPerfetto(trace: string, out: string, json: boolean, { stdou
     return exitCodes.ok;
   } finally {
     await reader.close();
-  }
-}
-
-async function writeText(path: string, text: string): Promise<void> {
-  await prepareOutput(path);
-  try {
-    await writeFile(path, text);
-  } catch (error) {
-    throw diskError(path, error);
   }
 }

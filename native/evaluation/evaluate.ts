@@ -1,10 +1,10 @@
 /** Composition root of an evaluation: from a question set on disk to results, summaries and a trace on disk. */
-import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Evaluation } from '../../trace/evaluation/evaluation.ts';
 import { type EvaluationSummary, summarizeEvaluation } from '../../trace/evaluation/summary.ts';
 import { writeEvaluationFile } from '../../trace/file.ts';
 import { openModelFiles } from '../analysis/loaded-model.ts';
+import { replaceFile } from '../analysis/output-file.ts';
 import { visualTokenCount } from '../checkpoint/model-config.ts';
 import { FoveaError } from '../errors.ts';
 import type { ModelShape } from '../methods/method.ts';
@@ -120,19 +120,13 @@ async function writeEvaluation(
   const tracePath = join(folder, evaluationTraceName);
   try {
     await writeEvaluationFile(tracePath, evaluation);
-    const csv = await replace(join(folder, 'summary.csv'), renderCsv({ lines: summaryLines(summary) }));
-    const json = await replace(join(folder, 'summary.json'), summaryJson(evaluation.metadata, summary));
+    const [csv, json] = [join(folder, 'summary.csv'), join(folder, 'summary.json')];
+    await replaceFile(csv, renderCsv({ lines: summaryLines(summary) }));
+    await replaceFile(json, summaryJson(evaluation.metadata, summary));
     return [tracePath, csv, json];
   } catch (error) {
     throw cannotWriteEvaluation(folder, error);
   }
-}
-
-/** Under another name first, so that a failure leaves no half file. */
-async function replace(path: string, content: string): Promise<string> {
-  await writeFile(`${path}.partial`, content);
-  await rename(`${path}.partial`, path);
-  return path;
 }
 
 /** @throws FoveaError `usage` */

@@ -61,7 +61,7 @@ test('a trace replaces neither the image it is about, under whatever name, nor w
     [join(folder, 'alias.png'), image],
     [image, join(folder, 'alias.png')],
   ] as const) {
-    await assert.rejects(prepareOutput(path, [join(folder, 'another.png'), about]), isDiskError(/is the image/));
+    await assert.rejects(prepareOutput(path, [join(folder, 'another.png'), about]), isDiskError(/is read too/));
   }
   await prepareOutput(join(folder, 'photo.fovea'), [image]);
   await prepareOutput(join(folder, 'photo.fovea'), [join(folder, 'no such.png')]);

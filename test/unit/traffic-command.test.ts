@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -96,6 +96,16 @@ test('--json prints one object with bytes, hops, times and agreement; the trace 
   };
   const bytes = traceEvents.reduce((sum, { args }) => sum + (args?.bytes ?? 0), 0);
   assert.equal(bytes, 2 * (802816 + 8388608));
+
+  const overItself = await fovea('traffic', '--perfetto', 'lv.fovea', '--out', 'lv.fovea');
+  assert.match(overItself.stdout + overItself.stderr, /lv\.fovea is read too; the result would replace it/);
+  assert.equal((await fovea('inspect', 'lv.fovea')).code, 0);
+
+  const image = join(folder, 'read.png');
+  await writeFile(image, 'an image');
+  const overImage = await fovea('traffic', '--images', image, '-q', 'What?', '--plan', '--schedule', image);
+  assert.match(overImage.stdout + overImage.stderr, /read\.png is read too/);
+  assert.equal(await readFile(image, 'utf8'), 'an image');
 });
 
 test('--plan predicts a preset without running it; --schedule writes what every rank does', async () => {
