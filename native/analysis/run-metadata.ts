@@ -1,11 +1,11 @@
 /** What a trace says about its run, put together from what each part of the pipeline knows. */
 import { randomUUID } from 'node:crypto';
-import os from 'node:os';
 import type { ModelFile } from '../../trace/model-files.ts';
 import { type RunMetadata, schemaVersion, type StageTimings } from '../../trace/schema.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { gridSide, type VisionConfig } from '../checkpoint/model-config.ts';
 import type { EngineDescription } from '../engine/engine.ts';
+import { hardware } from '../engine/processor-cores.ts';
 import type { DecodedImage } from '../image/decode-image.ts';
 import type { DisplayCopy } from '../image/display-copy.ts';
 import type { ModelInput } from '../image/preprocess.ts';
@@ -113,10 +113,4 @@ function describeModel(
       vocabularySize: decoder.vocabularySize,
     },
   };
-}
-
-function hardware(): string {
-  const processors = os.cpus();
-  const model = processors[0]?.model.trim() ?? '';
-  return `${model === '' ? os.arch() : model}, ${processors.length} logical cores`;
 }

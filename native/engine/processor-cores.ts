@@ -1,11 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 
 const mostThreads = 8;
 
 /** Threads that suit matrix products here: one per physical core, at most 8. */
 export function defaultThreads(): number {
   return Math.max(1, Math.min(physicalCores(), availableParallelism(), mostThreads));
+}
+
+/** Its model name, or where the system has none, its architecture. */
+export function processorName(): string {
+  return cpus()[0]?.model.trim() || process.arch;
+}
+
+/** What a trace or an evaluation says it ran on. */
+export function hardware(): string {
+  return `${processorName()}, ${cpus().length} logical cores`;
 }
 
 /** Two hardware threads of one core share its multipliers, so the second brings nothing here. */

@@ -1,6 +1,5 @@
 /** An evaluation as data, put together from the set, the plan and the results. */
 import { createHash } from 'node:crypto';
-import os from 'node:os';
 import {
   type Evaluation,
   type EvaluationCondition,
@@ -10,7 +9,7 @@ import {
 } from '../../trace/evaluation/evaluation.ts';
 import type { ModelFile } from '../../trace/model-files.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { defaultThreads } from '../engine/processor-cores.ts';
+import { defaultThreads, hardware } from '../engine/processor-cores.ts';
 import { isBundled, modelName } from '../models.ts';
 import type { EvaluateRequest } from '../rpc.ts';
 import { version } from '../version.ts';
@@ -108,11 +107,4 @@ function failures({ questions, conditions, results }: EvaluationParts): Evaluati
     const first = failed.findIndex(other => alike(other, problem)) === index;
     return first ? [{ line: problem.line, message: problem.message }] : [];
   });
-}
-
-/** Of this machine, for the reader. */
-export function hardware(): string {
-  const processors = os.cpus();
-  const model = processors[0]?.model.trim() ?? '';
-  return `${model === '' ? os.arch() : model}, ${processors.length} logical cores`;
 }

@@ -1,6 +1,6 @@
 /** One workload under one or more algorithms on embedded ranks: runs, checks, and all that the trace says of it. */
 import { randomUUID } from 'node:crypto';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { env as onnxEnvironment } from 'onnxruntime-node';
 import {
   agreementTolerance,
@@ -29,6 +29,7 @@ import { buildSchedule } from '../../trace/traffic/schedules/build-schedule.ts';
 import type { Sizes } from '../../trace/traffic/sizes.ts';
 import type { TrafficContent } from '../../trace/traffic/writer.ts';
 import { isCancellation } from '../analysis/interruption.ts';
+import { processorName } from '../engine/processor-cores.ts';
 import { FoveaError } from '../errors.ts';
 import type { TrafficProgress } from '../rpc.ts';
 import { version } from '../version.ts';
@@ -173,7 +174,7 @@ function describeRun(
     backend: {
       name: 'embedded',
       versions: { node: process.versions.node, ...onnxVersion() },
-      hardware: `${cpus()[0]?.model.trim() ?? process.arch}, ${availableParallelism()} processors, ${ranks} ranks of ${threadsPerRank} thread${threadsPerRank === 1 ? '' : 's'}`,
+      hardware: `${processorName()}, ${availableParallelism()} processors, ${ranks} ranks of ${threadsPerRank} thread${threadsPerRank === 1 ? '' : 's'}`,
       hosts: 1,
       devices: Array.from({ length: ranks }, () => 'cpu'),
       kernel: 'ONNX Runtime, float32, unnormalised partials',
