@@ -181,6 +181,7 @@ test('lists that do not go together, missing layers and budgets next to what the
   const rejects = (method: Omit<MethodRequest, 'name'>, message: RegExp, hint: RegExp) =>
     assert.rejects(run({ name: 'sparsevlm', ...method }), { code: 'usage', message, hint });
   await rejects({ parameters: { layers: '1,3' } }, /after 2 layers, but tokens has 3/, /1, 3/);
+  await rejects({ parameters: { layers: '5,1,3' } }, /5, 1, 3 do not ascend/, /1, 3, 5, and tokens/);
   await rejects({ parameters: { layers: '1,2,40' } }, /layer 40: the last one is 11/, /0 to 11/);
   await rejects({ parameters: { tokens: '9,8,7' }, budget: 64 }, /tokens is given/, /Leave out/);
   await rejects({ parameters: { lambda: 0.5 }, variant: 'paper', budget: 64 }, /lambda is given/, /Leave out/);

@@ -128,7 +128,8 @@ export interface SparseVlmParameters extends Counting {
 
 /** @throws FoveaError `usage` for lists that do not fit each other or the model */
 export function readParameters({ parameters, shape }: MethodSetup): SparseVlmParameters {
-  const layers = readLayers(parameters['layers'] as readonly number[], shape);
+  const asked = parameters['layers'] as readonly number[];
+  const layers = readLayers(asked, shape);
   const byRank = parameters['deletion'] === 'rank';
   const tokens = parameters['tokens'] as readonly number[];
   if (!byRank && layers.length > 0 && tokens.length !== layers.length) {
@@ -136,6 +137,14 @@ export function readParameters({ parameters, shape }: MethodSetup): SparseVlmPar
       'usage',
       `SparseVLM prunes after ${layers.length} layers, but tokens has ${tokens.length} numbers.`,
       `Give one number for each of the layers ${layers.join(', ')}, or a budget instead.`,
+    );
+  }
+  // In another order it would be open which number is meant for which layer.
+  if (!byRank && asked.some((layer, index) => layer !== layers[index])) {
+    throw new FoveaError(
+      'usage',
+      `SparseVLM pairs each layer with a number of tokens, but the layers ${asked.join(', ')} do not ascend.`,
+      `Give the layers as ${layers.join(', ')}, and tokens in the same order.`,
     );
   }
   return {
