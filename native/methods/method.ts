@@ -37,8 +37,10 @@ export interface ModelShape {
     readonly headSize: number;
     readonly hiddenSize: number;
     readonly intermediateSize: number;
-    /** Base of the rotary embedding. */
+    /** Base of the rotary embedding, before any scaling. */
     readonly ropeTheta: number;
+    /** Radians per position of each pair of channels, [head size / 2], scaled as the model has it. */
+    readonly rotaryFrequencies: readonly number[];
   };
   /** How this model's weights for high-resolution tokens were trained; absent where nobody looked or there are none. */
   readonly highResolution?: HighResolutionDescription;

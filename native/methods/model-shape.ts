@@ -1,6 +1,7 @@
 import type { CrossAttentionDescription } from '../checkpoint/cross-attention-weights.ts';
 import type { HighResolutionDescription } from '../checkpoint/high-resolution-weights.ts';
 import { gridSide, type ModelConfig } from '../checkpoint/model-config.ts';
+import { inverseFrequencies } from '../engine/rotary-embedding.ts';
 import type { ModelShape } from './method.ts';
 
 export function modelShape(
@@ -26,6 +27,8 @@ export function modelShape(
       hiddenSize: decoder.hiddenSize,
       intermediateSize: decoder.intermediateSize,
       ropeTheta: decoder.rope.theta,
+      // "dynamic" changes them beyond these positions only.
+      rotaryFrequencies: [...inverseFrequencies(decoder.rope, decoder.headSize, decoder.maxPositions)],
     },
     ...(highResolution && { highResolution }),
     ...(crossAttention && { crossAttention }),

@@ -4,6 +4,7 @@ import { ConfigSection } from '../checkpoint/config-section.ts';
 import { readLlavaLayout } from '../checkpoint/llava-layout.ts';
 import { parseModelConfig } from '../checkpoint/parse-config.ts';
 import { findVisionTower } from '../checkpoint/vision-tower.ts';
+import { inverseFrequencies } from '../engine/rotary-embedding.ts';
 import { FoveaError } from '../errors.ts';
 import type { ModelShape } from '../methods/method.ts';
 import { modelShape } from '../methods/model-shape.ts';
@@ -16,6 +17,7 @@ const clipLarge: ModelShape['vision'] = {
   intermediateSize: 4096,
   featureLayers: [22],
 };
+const plainFrequencies = [...inverseFrequencies({ kind: 'default', theta: 10000 }, 128, 4096)];
 const vicuna7b: ModelShape['decoder'] = {
   layers: 32,
   heads: 32,
@@ -24,6 +26,7 @@ const vicuna7b: ModelShape['decoder'] = {
   hiddenSize: 4096,
   intermediateSize: 11008,
   ropeTheta: 10000,
+  rotaryFrequencies: plainFrequencies,
 };
 const vicuna13b: ModelShape['decoder'] = {
   layers: 40,
@@ -33,6 +36,7 @@ const vicuna13b: ModelShape['decoder'] = {
   hiddenSize: 5120,
   intermediateSize: 13824,
   ropeTheta: 10000,
+  rotaryFrequencies: plainFrequencies,
 };
 
 export interface KnownShape {

@@ -2,6 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../native/analysis/random.ts';
+import type { JsonObject } from '../../native/checkpoint-file.ts';
+import { parseModelConfig } from '../../native/checkpoint/parse-config.ts';
+import type { ModelShape } from '../../native/methods/method.ts';
+import { modelShape } from '../../native/methods/model-shape.ts';
 import { densityPeaks } from '../../native/methods/sparsevlm/density-peaks.ts';
 import { matrixRank } from '../../native/methods/sparsevlm/matrix-rank.ts';
 import {
@@ -12,6 +16,7 @@ import {
 } from '../../native/methods/sparsevlm/rater-attention.ts';
 import { chooseRaters, textRelevance } from '../../native/methods/sparsevlm/raters.ts';
 import { recycled } from '../../native/methods/sparsevlm/token-tables.ts';
+import { knownShapes } from '../../native/planning/known-shapes.ts';
 
 test('raters are the words above the mean relevance; those at the mean only by the publication', () => {
   // Two visual tokens; products with the three words are (1, 0, 0) and (0, 0, 2).
@@ -70,7 +75,8 @@ test('ranks are those of the matrices they were made from', () => {
 });
 
 test('gravity is the product of two rotated vectors of ones', () => {
-  const size = { headSize: 16, ropeTheta: 10000 };
+  const rotaryFrequencies = Array.from({ length: 8 }, (_, pair) => 10000 ** ((-2 * pair) / 16));
+  const size = { headSize: 16, rotaryFrequencies };
   const rotated = (position: number): number[] =>
     Array.from({ length: 16 }, (_, channel) => {
       const angle = position * 10000 ** ((-2 * (channel % 8)) / 16);
@@ -85,6 +91,16 @@ test('gravity is the product of two rotated vectors of ones', () => {
     const product = rotated(i).reduce((sum, value, channel) => sum + value * other[channel]!, 0);
     assert.ok(Math.abs(gravity(i - j, size) - product / Math.sqrt(16)) < 1e-9);
   }
+});
+
+test("gravity follows the model's scaling of the rotary embedding", () => {
+  const sizeOf = (text: JsonObject): ModelShape['decoder'] =>
+    modelShape(parseModelConfig({ config: { model_type: 'llava', text_config: text } }, true)).decoder;
+  const [plain, stretched] = [sizeOf({}), sizeOf({ rope_scaling: { type: 'linear', factor: 4 } })];
+  for (const distance of [1, 30, 600]) {
+    assert.ok(Math.abs(gravity(4 * distance, stretched) - gravity(distance, plain)) < 1e-9);
+  }
+  assert.deepEqual(knownShapes['llava-1.5-7b']!.shape.decoder, plain);
 });
 
 test('scores are means over raters and heads, of the strongest heads where these are chosen', () => {

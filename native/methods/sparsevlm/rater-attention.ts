@@ -1,4 +1,5 @@
 /** What the raters make of each visual token: version 1.5 takes the mean of all heads, 2.0 corrects and chooses heads. */
+import type { ModelShape } from '../method.ts';
 import { rankedIndices } from '../top-indices.ts';
 
 export interface RaterBlock {
@@ -36,20 +37,15 @@ export function meanOverRaters(matrix: Float64Array, tokens: number): Float64Arr
   return mean;
 }
 
-export interface RotarySize {
-  readonly headSize: number;
-  readonly ropeTheta: number;
-}
+export type RotarySize = Pick<ModelShape['decoder'], 'headSize' | 'rotaryFrequencies'>;
 
 /**
  * Version 2.0's "gravity": what rotary embedding alone makes of the product of two vectors of ones at these positions,
  * divided by the root of the head's size. Every pair of channels adds 2 cos(distance x frequency). May be 0 or negative.
  */
-export function gravity(distance: number, { headSize, ropeTheta }: RotarySize): number {
+export function gravity(distance: number, { headSize, rotaryFrequencies }: RotarySize): number {
   let sum = 0;
-  for (let pair = 0; pair < headSize / 2; pair++) {
-    sum += 2 * Math.cos(distance * ropeTheta ** ((-2 * pair) / headSize));
-  }
+  for (const frequency of rotaryFrequencies) sum += 2 * Math.cos(distance * frequency);
   return sum / Math.sqrt(headSize);
 }
 
