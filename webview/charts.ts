@@ -119,10 +119,19 @@ export class ChartTables {
     }
   }
 
-  /** The focused chart's rows; undefined when no chart has the focus. */
-  focusedTsv(): string | undefined {
-    const chart = this.focused();
-    return chart && toTsv(chart.data());
+  /** Copying takes the focused chart's rows, unless text is selected. @returns the end of listening */
+  listenToCopy(): () => void {
+    const copied = (event: ClipboardEvent): void => {
+      if ((document.getSelection()?.toString() ?? '') !== '') return;
+      const chart = this.focused();
+      if (!chart || !event.clipboardData) return;
+      event.clipboardData.setData('text/plain', toTsv(chart.data()));
+      event.preventDefault();
+    };
+    document.addEventListener('copy', copied);
+    return () => {
+      document.removeEventListener('copy', copied);
+    };
   }
 
   focused(): Chart | undefined {

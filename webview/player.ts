@@ -1,5 +1,6 @@
 import { linkButton } from './controls.ts';
 import { setText } from './element.ts';
+import { Playing } from './playing.ts';
 
 const pause = 900;
 
@@ -11,10 +12,16 @@ export interface Played {
   show(position: number): void;
 }
 
-/** A button that goes through places by itself. It stops at the end and at any key; where motion is unwelcome, it steps. */
+/** A button that goes through places by itself. It stops at the end, at any key, and when its view is left. */
 export class Player {
   readonly element: HTMLButtonElement;
-  private timer: number | undefined;
+  private readonly playing = new Playing(
+    () => this.step(),
+    () => {
+      this.changed();
+    },
+    pause,
+  );
   private readonly stopOnKey = ({ key, target }: KeyboardEvent): void => {
     // These toggle: stopped here, it would start again.
     const toggles = key === ' ' || (key === 'Enter' && target === this.element);
@@ -35,34 +42,32 @@ export class Player {
 
   /** Plays from the place that is shown, or from the start at the end. */
   toggle(): void {
-    if (this.timer !== undefined) {
-      this.stop();
-      return;
-    }
-    const { played } = this;
-    played.show(played.position() >= played.last() ? played.first() : played.position() + 1);
-    const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    if (reduced || document.body.classList.contains('vscode-reduce-motion')) return;
-    this.timer = window.setInterval(() => {
-      // Another view may have been chosen, whose words and layers must not move by themselves.
-      if (played.position() >= played.last() || this.element.closest('[hidden]')) this.stop();
-      else played.show(played.position() + 1);
-    }, pause);
-    document.addEventListener('keydown', this.stopOnKey, { capture: true });
-    this.draw();
+    if (this.playing.on) this.stop();
+    else this.playing.start();
   }
 
   stop(): void {
-    window.clearInterval(this.timer);
-    this.timer = undefined;
-    document.removeEventListener('keydown', this.stopOnKey, { capture: true });
+    this.playing.stop();
+  }
+
+  private step(): boolean {
+    // Another view may have been chosen, whose words and layers must not move by themselves.
+    if (this.element.closest('[hidden]')) return false;
+    const { played } = this;
+    const next = played.position() >= played.last() ? played.first() : played.position() + 1;
+    played.show(next);
+    return next < played.last();
+  }
+
+  private changed(): void {
+    if (this.playing.on) document.addEventListener('keydown', this.stopOnKey, { capture: true });
+    else document.removeEventListener('keydown', this.stopOnKey, { capture: true });
     this.draw();
   }
 
   private draw(): void {
-    const playing = this.timer !== undefined;
-    setText(this.element, playing ? '❚❚' : '▶');
-    const label = playing ? `Stop playing the ${this.what}` : `Play the ${this.what} (Space)`;
+    setText(this.element, this.playing.on ? '❚❚' : '▶');
+    const label = this.playing.on ? `Stop playing the ${this.what}` : `Play the ${this.what} (Space)`;
     this.element.setAttribute('aria-label', label);
     this.element.title = label;
   }

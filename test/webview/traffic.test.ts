@@ -142,7 +142,9 @@ test('hovering a cell marks the same block in tokens, rings and lanes, and a cli
 test('space plays the rounds until everything is home, and any key stops it', async () => {
   await fixture.withPanel(smallTrace, { traffic: frames }, async panel => {
     await panel.page.keyboard.press(' ');
+    await panel.page.getByText(/, playing$/).waitFor();
     await waitForText(panel, 'round', /After the last round/);
+    await panel.page.getByText(/, playing$/).waitFor({ state: 'detached' });
     await panel.page.keyboard.press('ArrowLeft');
     await waitForText(panel, 'round', /Round 2 of 3/);
     await panel.page.keyboard.press('.');

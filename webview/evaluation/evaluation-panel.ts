@@ -39,6 +39,7 @@ export class EvaluationPanel {
   private readonly resized = new ResizeObserver(() => {
     this.draw();
   });
+  private endCopying = (): void => undefined;
   private view: SavedView;
   private width = 0;
 
@@ -95,7 +96,7 @@ export class EvaluationPanel {
   start(): void {
     this.tables.add(this.figure, this.chart.element, () => this.tableData());
     document.addEventListener('keydown', this.pressed);
-    document.addEventListener('copy', this.copied);
+    this.endCopying = this.tables.listenToCopy();
     this.resized.observe(this.figure);
     this.draw();
     if (this.view.locked !== '') this.chart.lock(this.view.locked);
@@ -136,7 +137,7 @@ export class EvaluationPanel {
   dispose(): void {
     this.resized.disconnect();
     document.removeEventListener('keydown', this.pressed);
-    document.removeEventListener('copy', this.copied);
+    this.endCopying();
   }
 
   private accuracy(): HTMLElement {
@@ -252,14 +253,6 @@ export class EvaluationPanel {
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === 's') this.host.post({ type: 'saveFigure', figure: 0 });
     if (event.key === 's' || (event.key === 't' && this.tables.toggle())) event.preventDefault();
-  };
-
-  private readonly copied = (event: ClipboardEvent): void => {
-    if ((document.getSelection()?.toString() ?? '') !== '') return;
-    const text = this.tables.focusedTsv();
-    if (text === undefined || !event.clipboardData) return;
-    event.clipboardData.setData('text/plain', text);
-    event.preventDefault();
   };
 }
 

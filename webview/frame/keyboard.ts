@@ -62,18 +62,11 @@ export function listenToKeys(
     event.preventDefault();
     act();
   };
-  const copied = (event: ClipboardEvent): void => {
-    if ((document.getSelection()?.toString() ?? '') !== '') return;
-    const text = tables.focusedTsv();
-    if (text === undefined || !event.clipboardData) return;
-    event.clipboardData.setData('text/plain', text);
-    event.preventDefault();
-  };
   document.addEventListener('keydown', pressed);
-  document.addEventListener('copy', copied);
+  const endCopying = tables.listenToCopy();
   return () => {
     document.removeEventListener('keydown', pressed);
-    document.removeEventListener('copy', copied);
+    endCopying();
   };
 }
 

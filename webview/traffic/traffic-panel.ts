@@ -12,6 +12,7 @@ import { printSheet } from '../figure/printed.ts';
 import { Announcer } from '../frame/announcer.ts';
 import type { Host } from '../host.ts';
 import type { FigureFormat, FigureName, FigureTheme, ToPanel, TrafficTensors } from '../messages.ts';
+import { Playing } from '../playing.ts';
 import { BlockStrip } from './block-strip.ts';
 import { byteScale } from './byte-scale.ts';
 import { ByteMatrix } from './byte-matrix.ts';
@@ -22,7 +23,6 @@ import { OriginView } from './origin-view.ts';
 import { QuadrantChart } from './quadrant-chart.ts';
 import { type QuadrantData, quadrantData } from './quadrant-data.ts';
 import { RingAxis } from './ring-axis.ts';
-import { RoundPlayer } from './round-player.ts';
 import { RunRow } from './run-row.ts';
 import { AgreementTable, RunTable } from './run-table.ts';
 import { type RunTraffic, runTraffic } from './run-traffic.ts';
@@ -34,6 +34,8 @@ import { type Focus, focusOf, type Pointed, readChoice, type TrafficChoice, unlo
 import { WorkloadPictures } from './workload-pictures.ts';
 
 const figureResolution = 3;
+/** Milliseconds a round. */
+const roundPause = 700;
 const margin = 32;
 const leastWidth = 320;
 const originWidth = { wide: 432, medium: 384 };
@@ -61,7 +63,7 @@ export class TrafficPanel {
   private readonly quadrants = new QuadrantChart();
   private readonly quadrantData = new Map<Pass, QuadrantData | undefined>();
   private readonly axis: RingAxis;
-  private readonly player: RoundPlayer;
+  private readonly playing: Playing;
   private readonly view: HTMLElement;
   private readonly ends: (() => void)[] = [];
   private choice: TrafficChoice;
@@ -90,7 +92,13 @@ export class TrafficPanel {
     });
     this.rows = this.runs.map(run => new RunRow(run, point));
     this.axis = new RingAxis(point);
-    this.player = new RoundPlayer(() => this.step());
+    this.playing = new Playing(
+      () => this.step(),
+      () => {
+        this.axis.draw(this.focus, this.playing.on);
+      },
+      roundPause,
+    );
     const details = element(
       'div',
       { class: 'details' },
@@ -147,15 +155,14 @@ export class TrafficPanel {
     const resized = new ResizeObserver(redraw);
     resized.observe(document.body);
     document.addEventListener('keydown', this.pressed);
-    document.addEventListener('copy', this.copied);
     this.ends.push(
       followTheme(redraw),
+      this.tables.listenToCopy(),
       () => {
         resized.disconnect();
       },
       () => {
         document.removeEventListener('keydown', this.pressed);
-        document.removeEventListener('copy', this.copied);
       },
     );
     this.draw();
@@ -169,7 +176,7 @@ export class TrafficPanel {
   }
 
   dispose(): void {
-    this.player.stop();
+    this.playing.stop();
     window.cancelAnimationFrame(this.frame);
     for (const end of this.ends) end();
     this.announcer.dispose();
@@ -274,7 +281,7 @@ export class TrafficPanel {
     this.memory.draw(shown, focus, detail);
     this.chord.draw(focus);
     this.agreement.draw(shown);
-    this.axis.draw(focus, this.player.playing);
+    this.axis.draw(focus, this.playing.on);
     this.announcer.say(this.readout.spoken(focus));
   }
 
@@ -307,10 +314,10 @@ export class TrafficPanel {
     const { target } = event;
     if (target instanceof Element && target.closest('vscode-dropdown, input, textarea') !== null) return;
     const onButton = target instanceof HTMLButtonElement;
-    const playing = this.player.playing;
-    this.player.stop();
+    const { on: wasPlaying } = this.playing;
+    this.playing.stop();
     if (event.key === ' ' && !onButton) {
-      if (!playing) this.play();
+      if (!wasPlaying) this.play();
       event.preventDefault();
       this.draw();
       return;
@@ -324,7 +331,7 @@ export class TrafficPanel {
   private play(): void {
     const { run, round } = this.focus;
     if (round >= run.rounds) this.change({ round: 0 });
-    this.player.start();
+    this.playing.start();
   }
 
   private readonly meanings: Readonly<Partial<Record<string, () => void>>> = {
@@ -373,14 +380,6 @@ export class TrafficPanel {
       round: Math.max(0, Math.min(rounds, focus.round + round)),
     });
   }
-
-  private readonly copied = (event: ClipboardEvent): void => {
-    if ((document.getSelection()?.toString() ?? '') !== '') return;
-    const text = this.tables.focusedTsv();
-    if (text === undefined || !event.clipboardData) return;
-    event.clipboardData.setData('text/plain', text);
-    event.preventDefault();
-  };
 }
 
 /** The lanes end with the last event, or where the prediction does. */
