@@ -49,7 +49,8 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   });
   const runs = new RunFolder(context, log);
-  const runIndex = new LazyRunIndex(() => runPlaces(runs, context), log);
+  const places = (): string[] => runPlaces(runs, context);
+  const runIndex = new LazyRunIndex(places, log);
   const runningRanks = new RunningRanks();
   const openTrace = (trace: vscode.Uri): Promise<void> => editors.open(trace);
   const imageOfTrace = (trace?: vscode.Uri): ReturnType<TraceEditors['imageOf']> => editors.imageOf(trace);
@@ -65,7 +66,7 @@ export function activate(context: vscode.ExtensionContext): void {
       extensionUri,
       globalStorageUri: context.globalStorageUri,
       index: runIndex,
-      places: () => runPlaces(runs, context),
+      places,
       log,
     }),
     registerHover({ index: runIndex, log, openTrace, canCompare: contributes(context, 'fovea.compareRuns') }),
@@ -103,7 +104,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('fovea.askAgain', trace => analysis.askAgain(trace)),
     vscode.commands.registerCommand('fovea.openTrace', async (named: unknown) => {
       const { pickTrace } = await import('./editor/pick-trace.ts');
-      const trace = named instanceof vscode.Uri ? named : await pickTrace(runs.location());
+      const trace = named instanceof vscode.Uri ? named : await pickTrace(places());
       if (trace) await openTrace(trace);
     }),
     vscode.commands.registerCommand('fovea.exportReport', async (named: unknown) => {
@@ -119,7 +120,7 @@ export function activate(context: vscode.ExtensionContext): void {
         import('./compare/compare-command.ts'),
         import('./editor/pick-trace.ts'),
       ]);
-      const services = { editors, index: runIndex, pickTrace: () => pickTrace(runs.location()) };
+      const services = { editors, index: runIndex, pickTrace: () => pickTrace(places()) };
       await compareRuns(services, first, second);
     }),
     vscode.commands.registerCommand('fovea.goTo', () => editors.goTo()),

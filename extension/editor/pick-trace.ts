@@ -12,9 +12,12 @@ interface TraceItem extends vscode.QuickPickItem {
   readonly trace?: vscode.Uri;
 }
 
-/** Lets the user choose among the newest runs, the traces in the workspace, and any file. */
-export async function pickTrace(runsFolder: vscode.Uri): Promise<vscode.Uri | undefined> {
-  const chosen = await vscode.window.showQuickPick(traceItems(runsFolder), {
+/**
+ * Lets the user choose among the newest runs, the traces in the workspace, and any file.
+ * @param places absolute paths of the folders that runs are in
+ */
+export async function pickTrace(places: readonly string[]): Promise<vscode.Uri | undefined> {
+  const chosen = await vscode.window.showQuickPick(traceItems(places), {
     title: vscode.l10n.t('Open Trace'),
     placeHolder: vscode.l10n.t('Choose a run'),
     matchOnDescription: true,
@@ -29,9 +32,9 @@ export async function pickTrace(runsFolder: vscode.Uri): Promise<vscode.Uri | un
   return picked?.[0];
 }
 
-async function traceItems(runsFolder: vscode.Uri): Promise<TraceItem[]> {
+async function traceItems(places: readonly string[]): Promise<TraceItem[]> {
   const found = await Promise.all([
-    tracesIn(runsFolder),
+    ...places.map(place => tracesIn(vscode.Uri.file(place))),
     vscode.workspace.findFiles(`**/*${traceExtension}`, '**/node_modules/**', mostTraces),
   ]);
   const unique = new Map(found.flat().map(uri => [uri.toString(), uri]));

@@ -91,3 +91,15 @@ test('an open trace follows its file, also in folders that were made at once, wh
   const panel = await Panel.visible(workbench);
   assert.match(await panel.answer(), /moose/);
 });
+
+test('Open Trace… lists traces with question and answer, says which cannot be read, and opens one', async () => {
+  const { workbench } = fixture;
+  await workbench.command('Fovea: Open Trace…');
+  const rows = workbench.quickInputRows();
+  await rows.filter({ hasText: 'Browse…' }).waitFor();
+  await rows.filter({ hasText: /^run.*What is the largest object\? → .*moose/s }).waitFor();
+  await rows.filter({ hasText: /^cut.*cannot be read/s }).waitFor();
+  await workbench.pick(/^run/);
+  await workbench.tab('run.fovea').waitFor();
+  assert.match(await (await Panel.visible(workbench)).answer(), /moose/);
+});
