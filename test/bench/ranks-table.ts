@@ -65,7 +65,7 @@ export function linksTable(traces: readonly TrafficMetadata[]): string {
         );
         return Number.isNaN(times[1]!) ? undefined : ratio(times[1]! / times[0]!);
       });
-      if (cells.includes(undefined)) return [];
+      if (cells.every(cell => cell === undefined)) return [];
       return [[`${name}: ${rival === rivals[0] ? 'grouped' : 'repeated'} heads`, ...cells.map(cell => cell ?? '–')]];
     }),
   );

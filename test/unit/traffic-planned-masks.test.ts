@@ -196,10 +196,16 @@ test('ranks played operation by operation are the ranks of the event-driven time
         for (const options of [{}, { overlap: false }, { communicate: false }]) {
           const what = `${algorithm} ${pass} on ${ranks} ${JSON.stringify(options)}`;
           const { programs } = buildSchedule(algorithm, pass, sizes);
-          const played = simulate(programs, costsOf(sizes, rates, masked), options);
+          const played = simulate(programs, costsOf(programs, sizes, rates, masked), options);
           const rounds = ['lv-xattn', 'ring', 'pass-q'].includes(algorithm) ? ranks : 1;
           const program = buildProgram(algorithm, pass, sizes, 0);
-          const rotated = simulateRotated(program, ranks, rounds, costsOf(sizes, rates, masked, true), options);
+          const rotated = simulateRotated(
+            program,
+            ranks,
+            rounds,
+            costsOf([program], sizes, rates, masked, true),
+            options,
+          );
           const totals = timelineTotals(played);
           near([rotated.totals.total], [totals.total], what);
           for (const name of ['compute', 'communication', 'exposed', 'stall'] as const)

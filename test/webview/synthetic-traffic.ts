@@ -152,7 +152,7 @@ function play(schedule: Schedule, sizes: Sizes, run: number): Ledger {
     time: 1000,
     ...peakBytes(program, sizes, false).held,
   }));
-  for (const { rank, ...timeline } of simulate(schedule.programs, costsOf(sizes, rates))) {
+  for (const { rank, ...timeline } of simulate(schedule.programs, costsOf(schedule.programs, sizes, rates))) {
     for (const { operation, interval } of timeline.computes) {
       const [started, ended] = interval.map(nanoseconds) as [number, number];
       const attends = operation.op === 'attend';

@@ -4,6 +4,7 @@ import { type Prediction, rowTotal } from './metadata.ts';
 import type { Algorithm, Attend, Differentiate, Exchange, Pass, RankProgram, Sharding } from './schedule.ts';
 import { buildProgram, buildSchedule } from './schedules/build-schedule.ts';
 import { expectedBytes, sumByRank } from './formulas.ts';
+import { mergedBytes } from './merged-bytes.ts';
 import { peakBytes } from './residency.ts';
 import { simulateRotated } from './rotated-timeline.ts';
 import type { Sizes } from './sizes.ts';
@@ -52,22 +53,22 @@ function allPairs({ queries, keys }: Attend | Differentiate, { queryRows, keyRow
   return rowTotal(queries.map(block => queryRows[block]!)) * rowTotal(keys.map(shard => keyRows[shard]!));
 }
 
-/** Bytes that are read and written to put results together: two operands and one result, in float32. */
-export function mergedBytes(operation: ComputeOperation, { shape, sharding, wire }: Sizes): number {
-  if (operation.op === 'attend' || operation.op === 'differentiate') return 0;
-  const keyValue = operation.op !== 'delta' && operation.kind === 'dK';
-  const rows = (keyValue ? sharding.keyRows : sharding.queryRows)[operation.owner]!;
-  const keyValueHeads = wire.repeatKeyValueHeads ? shape.queryHeads : shape.keyValueHeads;
-  const heads = keyValue ? 2 * keyValueHeads : shape.queryHeads;
-  return 3 * 4 * rows * heads * shape.headSize;
-}
-
-/** @param rotated operations are those of rank 0, whichever rank is asked for (rotated-timeline.ts) */
-export function costsOf(sizes: Sizes, rates: Rates, masked?: MaskedWork, rotated = false): Costs {
+/**
+ * @param programs whose operations are asked for
+ * @param rotated operations are those of rank 0, whichever rank is asked for (rotated-timeline.ts)
+ */
+export function costsOf(
+  programs: readonly RankProgram[],
+  sizes: Sizes,
+  rates: Rates,
+  masked?: MaskedWork,
+  rotated = false,
+): Costs {
+  const merged = mergedBytes(programs, sizes);
   return {
     compute: (operation, rank) =>
       flopsOf(operation, sizes, masked, rotated ? rank : 0) / rates.flopsPerSecond +
-      mergedBytes(operation, sizes) / rates.memoryBandwidth,
+      (merged.get(operation) ?? 0) / rates.memoryBandwidth,
     exchange: exchange => exchangeTime(exchange, rates),
   };
 }
@@ -125,9 +126,9 @@ function play(algorithm: Algorithm, pass: Pass, sizes: Sizes, rates: Rates, opti
   const rounds = roundsOf(programs[0]!);
   let played: { readonly totals: TimelineTotals; readonly starts: BlockStarts | undefined };
   if (masked && !detailed) {
-    played = simulateRotated(programs[0]!, ranks, rounds, costsOf(modelled, rates, masked, true), options);
+    played = simulateRotated(programs[0]!, ranks, rounds, costsOf(programs, modelled, rates, masked, true), options);
   } else {
-    const timelines = simulate(programs, costsOf(modelled, rates, masked), options);
+    const timelines = simulate(programs, costsOf(programs, modelled, rates, masked), options);
     played = { totals: timelineTotals(timelines), starts: detailed ? blockStarts(timelines, rounds) : undefined };
   }
   const { totals, starts } = played;

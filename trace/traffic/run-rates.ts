@@ -1,7 +1,8 @@
 /** At what rates the ranks of a trace worked, for predictions at other sizes. */
 import type { ComputeEvent, Ledger, TransferEvent } from './ledger.ts';
 import type { TrafficRun } from './metadata.ts';
-import { mergedBytes, type Rates } from './planner.ts';
+import { mergedBytes } from './merged-bytes.ts';
+import type { Rates } from './planner.ts';
 import { buildSchedule } from './schedules/build-schedule.ts';
 import type { Sizes } from './sizes.ts';
 
@@ -62,11 +63,9 @@ function measuredMerging({ run, ledger }: RunOnRecord, sizes: Sizes): number | u
   const nanoseconds = merges.reduce((sum, { started, ended }) => sum + ended - started, 0);
   if (nanoseconds === 0) return undefined;
   const { programs } = buildSchedule(run.algorithm, run.pass, sizes);
-  const merging = programs.flatMap(({ operations }) => operations.filter(({ op }) => op === 'merge'));
-  const bytes = merging.reduce(
-    (sum, operation) => sum + (operation.op === 'merge' ? mergedBytes(operation, sizes) : 0),
-    0,
-  );
+  const merged = mergedBytes(programs, sizes);
+  const operations = programs.flatMap(program => program.operations.filter(operation => operation.op === 'merge'));
+  const bytes = operations.reduce((sum, operation) => sum + (merged.get(operation) ?? 0), 0);
   return bytes / (nanoseconds / 1e9);
 }
 

@@ -185,10 +185,10 @@ class Executor:
                 else:
                     key_sums[shard] = [torch.tensor(first_key_head), found.key, found.value]
             visible_rows += int(seeing.sum())
-            self.state.add("dQ", block, first, query_sum)
+            self.state.add_gradient("dQ", block, first, query_sum)
         for shard, (head, key_gradient, value_gradient) in key_sums.items():
-            self.state.add("dK", shard, int(head), key_gradient, self._schedule.repeated)
-            self.state.add("dV", shard, int(head), value_gradient, self._schedule.repeated)
+            self.state.add_gradient("dK", shard, int(head), key_gradient, self._schedule.repeated)
+            self.state.add_gradient("dV", shard, int(head), value_gradient, self._schedule.repeated)
         self._computed(operation, "gradient", started, flops, visible_rows)
 
     def _delta(self, operation: Dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Tuple
 
 import torch
 
+from .attention import arithmetic_of
 from .progress import RunError
 from .schedule import OF_KEYS, STATISTICS, Schedule, Transfer
 
@@ -32,6 +33,7 @@ class Piece:
     tensor: torch.Tensor
     repeated: bool = False
     handed_on: bool = False
+    computed_here: bool = False
 
     @property
     def heads(self) -> int:
@@ -54,6 +56,15 @@ class RankState:
 
     def add(self, kind: str, owner: int, first_head: int, tensor: torch.Tensor, repeated: bool = False) -> None:
         self._pieces.setdefault((kind, owner), []).append(Piece(first_head, tensor, repeated))
+
+    def add_gradient(self, kind: str, owner: int, first_head: int, tensor: torch.Tensor, repeated: bool = False) -> None:
+        """Adds what was computed here to what was before: with many rounds, parts of their own would fill the memory."""
+        for piece in self.parts(kind, owner):
+            if piece.computed_here and (piece.first_head, piece.heads) == (first_head, tensor.shape[1]):
+                piece.tensor = piece.tensor.to(arithmetic_of(piece.tensor.dtype)).add_(tensor)
+                return
+        self.add(kind, owner, first_head, tensor, repeated)
+        self._pieces[kind, owner][-1].computed_here = True
 
     def parts(self, kind: str, owner: int) -> List[Piece]:
         """What this rank has of a block and has not handed on."""
