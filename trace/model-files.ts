@@ -9,6 +9,18 @@ export interface ModelFile {
   readonly digest: string;
 }
 
+/** Which model something was made with, for whoever makes it again. */
+export interface ModelIdentity {
+  readonly name: string;
+  readonly folder: string;
+  /** True for the model that comes with Fovea, which knows rendered scenes only. */
+  readonly bundled: boolean;
+  /** sha256 of config.json and of the header of every weight file, hex. */
+  readonly digest: string;
+  /** Every file that it was made with, under any of its conditions; absent where the producer did not say. */
+  readonly files?: readonly ModelFile[];
+}
+
 /** One that is not the same on both sides; a digest is absent where there is no such file. */
 export interface FileDifference {
   readonly name: string;
@@ -26,9 +38,7 @@ export function differingFiles(before: readonly ModelFile[], now: readonly Model
   });
 }
 
-interface WithFiles {
-  readonly files?: readonly ModelFile[];
-}
+type WithFiles = Pick<ModelIdentity, 'files'>;
 
 /**
  * Names of the files that two runs both read, each another version of them. What only one of their methods needs makes no other model,

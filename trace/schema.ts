@@ -9,7 +9,7 @@ import { fateTensorSpecs } from './fate-tensors.ts';
 import { firstScore, type TokenReduction } from './fates.ts';
 import { type HighResolution, highResolutionGroups, stepCount } from './high-resolution.ts';
 import { highResolutionTensorSpecs } from './high-resolution-tensors.ts';
-import type { ModelFile } from './model-files.ts';
+import type { ModelIdentity } from './model-files.ts';
 import type { Axis, TensorSpec } from './tensor-spec.ts';
 
 export const schemaVersion = 1;
@@ -57,19 +57,11 @@ export interface StageTimings {
   readonly total: number;
 }
 
-export interface ModelDescription {
-  readonly name: string;
-  readonly folder: string;
-  /** True for the model that comes with Fovea, which knows rendered scenes only. */
-  readonly bundled: boolean;
+export interface ModelDescription extends ModelIdentity {
   readonly architecture: string;
   readonly parameters: number;
   /** Precision of the weights on disk, e.g. "F16". Arithmetic precision is in `engine`. */
   readonly storedPrecision: string;
-  /** sha256 of config.json and of the header of every weight file, hex. */
-  readonly digest: string;
-  /** Every file that the run was made with; absent where the producer did not say. */
-  readonly files?: readonly ModelFile[];
   readonly vision: {
     readonly layers: number;
     readonly heads: number;

@@ -1,19 +1,11 @@
 /** The model that a run was made with, if it is still the same, file by file. */
-import { differingFiles, type FileDifference, type ModelFile } from '../../trace/model-files.ts';
+import { differingFiles, type FileDifference, type ModelIdentity } from '../../trace/model-files.ts';
 import { filesBeside, type MethodWeights } from '../analysis/method-weights.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { FileDigests } from '../checkpoint/file-digests.ts';
 import { FoveaError } from '../errors.ts';
 import { bundledModelFolder } from '../models.ts';
 import { requireHere } from './same-images.ts';
-
-export interface RecordedModel {
-  readonly folder: string;
-  readonly bundled: boolean;
-  readonly digest: string;
-  /** Traces of earlier versions do not say. */
-  readonly files?: readonly ModelFile[];
-}
 
 export interface NamedModel {
   readonly modelFolder: string | undefined;
@@ -33,7 +25,7 @@ export interface FoundModel {
 
 /** @throws FoveaError `checkpoint-missing` and the like, `cancelled`, `usage` for one on another computer */
 export async function findModel(
-  recorded: RecordedModel,
+  recorded: ModelIdentity,
   { modelFolder, visionTower, signal }: NamedModel,
   weightsOf: WeightsOfRun,
 ): Promise<FoundModel> {
@@ -50,7 +42,7 @@ export async function findModel(
 }
 
 /** @returns its folder now @throws FoveaError as `findModel`, and `checkpoint-missing` for one that is not as it was */
-export async function sameModel(recorded: RecordedModel, named: NamedModel, weightsOf: WeightsOfRun): Promise<string> {
+export async function sameModel(recorded: ModelIdentity, named: NamedModel, weightsOf: WeightsOfRun): Promise<string> {
   const { folder, changed } = await findModel(recorded, named, weightsOf);
   if (changed.length === 0) return folder;
   throw new FoveaError(
@@ -67,6 +59,6 @@ function differenceWords({ name, before, now }: FileDifference): string {
 }
 
 /** For the list of what is not as it was; undefined for a trace that says which files it read. */
-export function unknownFiles({ files }: RecordedModel): string | undefined {
+export function unknownFiles({ files }: ModelIdentity): string | undefined {
   return files ? undefined : 'contents of the model’s files: perhaps; only their headers were recorded';
 }

@@ -1,5 +1,5 @@
 /** An evaluation: a set of questions, each asked under several conditions (token method and budget). Plain data. */
-import type { ModelFile } from '../model-files.ts';
+import type { ModelIdentity } from '../model-files.ts';
 import type { ParameterValue } from '../schema.ts';
 
 export const evaluationKind = 'evaluation';
@@ -75,13 +75,7 @@ export interface EvaluationMetadata {
     readonly code?: string;
   };
   readonly status: { readonly state: 'complete' | 'partial' };
-  readonly model: {
-    readonly name: string;
-    readonly folder: string;
-    readonly bundled: boolean;
-    readonly digest: string;
-    /** Every file that answers were made with, under any condition; absent where the producer did not say. */
-    readonly files?: readonly ModelFile[];
+  readonly model: ModelIdentity & {
     readonly visualTokens: number;
     readonly decoderLayers: number;
   };

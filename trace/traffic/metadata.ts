@@ -1,5 +1,5 @@
 /** What a traffic trace says of itself: JSON under the key `fovea` of the file's `__metadata__`. */
-import type { ModelFile } from '../model-files.ts';
+import type { ModelIdentity } from '../model-files.ts';
 import type { Algorithm, AttentionShape, ElementType, Pass, Sharding, TensorKind, WireOptions } from './schedule.ts';
 
 export const trafficSchemaVersion = 1;
@@ -35,13 +35,7 @@ export interface WorkloadOrigin {
   readonly weights: 'cross-attention' | 'flexattention';
   /** Decoder layer. */
   readonly layer: number;
-  readonly model: {
-    readonly name: string;
-    readonly folder: string;
-    readonly bundled: boolean;
-    readonly digest: string;
-    /** Every file that it was made with; absent where the producer did not say. */
-    readonly files?: readonly ModelFile[];
+  readonly model: ModelIdentity & {
     /** Folder of a vision tower that lies elsewhere. */
     readonly visionTower?: string;
   };

@@ -29,7 +29,7 @@ export function ratesOfRun(
   beside: readonly RunOnRecord[],
   { shape, sharding }: Omit<Sizes, 'wire'>,
 ): RunRates {
-  const { links, backend, predicted, wire } = base.run;
+  const { links, backend, predicted } = base.run;
   const flops = measuredFlops(base.ledger.computes);
   const onLinks = beside.filter(({ run }) => run.backend.name === 'torch-nccl' && !run.links.simulated);
   const measured = backend.name === 'torch-nccl' ? measuredBandwidth(onLinks) : undefined;
@@ -39,7 +39,7 @@ export function ratesOfRun(
       flopsPerSecond: flops ?? predicted?.flopsPerSecond ?? paperFlops,
       bandwidth: bandwidth ?? paperBandwidth,
       latency: links.latency,
-      memoryBandwidth: measuredMerging(base, { shape, sharding, wire }) ?? Infinity,
+      memoryBandwidth: base.run.pass === 'backward' ? measuredMerging(beside, { shape, sharding }) : Infinity,
     },
     compute: flops === undefined ? 'assumed' : 'measured',
     link: links.simulated && links.bandwidth !== null ? 'emulated' : bandwidth === undefined ? 'assumed' : 'measured',
@@ -56,17 +56,25 @@ function measuredFlops(computes: readonly ComputeEvent[]): number | undefined {
   return nanoseconds > 0 ? flops / (nanoseconds / 1e9) : undefined;
 }
 
-/** Only gradients of K and V are worth counting: merging O takes less than the other rates are known to. */
-function measuredMerging({ run, ledger }: RunOnRecord, sizes: Sizes): number | undefined {
-  if (run.pass !== 'backward') return undefined;
+/**
+ * Bytes/s of the slowest backward run: ranks add what they compute themselves while they compute it, so that where nothing
+ * arrives the merges left in the ledger look free. Merging O is too little to be told from the other rates' error.
+ */
+function measuredMerging(runs: readonly RunOnRecord[], sizes: Omit<Sizes, 'wire'>): number {
+  const complete = runs.filter(({ run }) => run.pass === 'backward' && run.times);
+  return Math.min(...complete.map(run => mergingRate(run, sizes)).filter(rate => rate > 0));
+}
+
+/** 0 where the schedule has nothing to add. */
+function mergingRate({ run, ledger }: RunOnRecord, { shape, sharding }: Omit<Sizes, 'wire'>): number {
   const merges = ledger.computes.filter(({ kind, ended }) => kind === 'merge' && Number.isFinite(ended));
   const nanoseconds = merges.reduce((sum, { started, ended }) => sum + ended - started, 0);
-  if (nanoseconds === 0) return undefined;
+  const sizes: Sizes = { shape, sharding, wire: run.wire };
   const { programs } = buildSchedule(run.algorithm, run.pass, sizes);
   const merged = mergedBytes(programs, sizes);
   const operations = programs.flatMap(program => program.operations.filter(operation => operation.op === 'merge'));
   const bytes = operations.reduce((sum, operation) => sum + (merged.get(operation) ?? 0), 0);
-  return bytes / (nanoseconds / 1e9);
+  return bytes === 0 ? 0 : bytes / (nanoseconds / 1e9);
 }
 
 /** Of the fastest exchange: small ones and ones that waited for a peer say nothing of the link. */
